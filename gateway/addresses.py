@@ -1,0 +1,50 @@
+"""On which addresses do the listeners stand? Chosen once, kept while the system runs.
+
+All front doors share a port by SO_REUSEPORT. So that no other program slips in between while they
+restart, the supervisor keeps the port bound, without listening: the kernel gives it no connection.
+"""
+
+import socket
+
+from gateway.faults import CannotStartError
+
+
+class AddressTakenError(CannotStartError):
+    """Something else listens there, or the address is not ours."""
+
+
+def reserve(host: str, port: int, setting: str) -> socket.socket:
+    """Bind the address for the children to share; port 0 takes any free one.
+
+    Raises:
+        AddressTakenError: it cannot be bound.
+
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        # Without SO_REUSEPORT first: another gateway on this port would share it without a word.
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+        held = socket.socket(family, socket.SOCK_STREAM)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(address)
+    except OSError as error:
+        raise AddressTakenError(
+            f"{host}:{port} cannot be used: {error.strerror}; choose another {setting}"
+        ) from error
+    return held
+
+
+def port_of(held: socket.socket) -> int:
+    """Return the port that was bound."""
+    port: int = held.getsockname()[1]
+    return port
+
+
+def url_of(host: str, port: int) -> str:
+    """Return the address as a person opens it."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104  shown, not bound
+    name = f"[{name}]" if ":" in name and not name.startswith("[") else name
+    return f"http://{name}:{port}"

@@ -1,0 +1,218 @@
+"""What can be asked of ``gateway`` on the command line? Commands that ask; none decides anything.
+
+Data go to stdout, talk to stderr. What a person has to put right is told in a line each, with exit
+code 2; a refused configuration ends ``serve`` and ``deliver`` with 78: do not start them again.
+"""
+
+import os
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.faults import CannotStartError, ConfigurationError
+from gateway.restarts import REFUSED
+
+if TYPE_CHECKING:
+    from gateway.core.programme import Programme
+    from gateway.settings import Settings
+
+STARTED_S = time.monotonic()
+INTERRUPTED = 130  # what shells expect of a command that Ctrl-C ended
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar="GATEWAY_CONFIG",
+    default=Path("config/gateway.toml"),
+    show_default=True,
+    help="The settings file.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """A waiting room and registration gateway that stays up on launch day."""
+
+
+@cli.command()
+@config_option
+@click.option("--fresh", is_flag=True, help="Delete queue, registrations and keys first.")
+@click.option("--yes", is_flag=True, help="Do not ask before deleting.")
+def up(config: Path, *, fresh: bool, yes: bool) -> None:
+    """Run a whole system on this machine until Ctrl-C."""
+    from gateway.banner import banner
+    from gateway.supervise import Running
+    from gateway.supervise import up as run
+
+    settings, programmes = _load(config)
+    if fresh and not yes:
+        question = f"Delete the queue, all registrations and the keys in {settings.data.dir}?"
+        click.confirm(question, abort=True, err=True)
+
+    def on_ready(running: Running) -> None:
+        waves = [wave.id for programme in programmes for wave in programme.waves]
+        took_s = time.monotonic() - STARTED_S
+        click.echo(banner(settings, running, waves, ctl=_ctl_command(), took_s=took_s))
+
+    run(settings, config, os.environ, fresh=fresh, on_ready=on_ready, say=_say)
+
+
+@cli.command()
+@config_option
+def serve(config: Path) -> None:
+    """Run one front door: applicants' and operators' listeners."""
+    from gateway import compose
+    from gateway.secrets import load_secrets
+
+    settings, programmes = _load(config)
+    secrets = load_secrets(settings.secrets.dir)
+    _run(compose.serve(settings, programmes, secrets, ready=_ready))
+
+
+@cli.command()
+@config_option
+def deliver(config: Path) -> None:
+    """Run delivery: accepted registrations go to the store."""
+    from gateway import compose
+    from gateway.secrets import load_secrets
+
+    settings, programmes = _load(config)
+    secrets = load_secrets(settings.secrets.dir)
+    _run(compose.deliver(settings, programmes, secrets, ready=_ready))
+
+
+@cli.command("check-config")
+@config_option
+def check_config(config: Path) -> None:
+    """Say everything that is wrong with settings, programmes and keys, or that nothing is."""
+    from gateway.secrets import exist, load_secrets
+
+    settings, programmes = _load(config)
+    if exist(settings.secrets.dir):
+        load_secrets(settings.secrets.dir)
+    for programme in programmes:
+        waves = ", ".join(wave.id for wave in programme.waves)
+        click.echo(f"programme {programme.id}: {len(programme.fields)} fields; waves {waves}")
+    click.echo(f"{config} and {len(programmes)} programmes: nothing is wrong")
+
+
+@cli.command("verify-draw")
+@click.option("--secret", required=True, metavar="HEX", help="The secret on the board.")
+@click.option("--commitment", metavar="HEX", help="The commitment published before opening.")
+@click.option("--programme", required=True, metavar="ID")
+@click.option("--wave", required=True, metavar="ID")
+@click.option("--beacon", default="", metavar="TEXT", help="The beacon on the board, if any.")
+@click.option("--cohort", required=True, type=click.IntRange(0, 2**31 - 1))
+@click.option("--number", required=True, type=click.IntRange(0, 2**31 - 1))
+def verify_draw(  # noqa: PLR0917  click passes them by name
+    secret: str,
+    commitment: str | None,
+    programme: str,
+    wave: str,
+    beacon: str,
+    cohort: int,
+    number: int,
+) -> None:
+    """Recompute the position of one number from what the board shows."""
+    from gateway.core import draw
+
+    try:
+        secret_bytes = bytes.fromhex(secret)
+    except ValueError as error:
+        raise click.BadParameter("must be hex digits", param_hint="--secret") from error
+    if commitment is not None and draw.commitment(secret_bytes) != commitment.lower():
+        raise click.ClickException("this secret is not the one that was committed to")
+    seed = draw.seed(secret_bytes, programme, wave, beacon, cohort)
+    click.echo(f"commitment {draw.commitment(secret_bytes)}")
+    click.echo(f"seed       {seed.hex()}")
+    click.echo(f"position   {draw.Draw(seed, cohort).position(number)}")
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    click.echo(installed("registration-gateway"))
+
+
+@cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def ctl(arguments: tuple[str, ...]) -> None:
+    """Look, and turn the knobs: status, rate, pause, resume …"""
+    from gateway.ctl import ctl as group
+
+    group.main(list(arguments), prog_name="gateway ctl")
+
+
+def _load(config: Path) -> "tuple[Settings, tuple[Programme, ...]]":
+    from gateway.programmes import load_programmes
+    from gateway.settings import load_settings
+
+    settings = load_settings(config, os.environ)
+    return settings, load_programmes(settings.programmes.files)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run one process of the system on the fast event loop."""
+    import asyncio
+
+    import uvloop
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold personal data
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
+
+
+def _ready() -> None:
+    from gateway.notify import notify
+
+    notify(os.environ)
+
+
+def _say(text: str) -> None:
+    click.echo(f"gateway: {text}", err=True)
+
+
+def _ctl_command() -> str:
+    """Return how this very ``gateway`` is called from the shell."""
+    if shutil.which("gateway"):
+        return "gateway ctl"
+    beside = Path(sys.executable).with_name("gateway")
+    return f"{os.path.relpath(beside)} ctl"
+
+
+def main() -> None:
+    """Run the command line; no traceback for what a person can put right."""
+    sys.exit(_main())
+
+
+def _main() -> int:
+    if not __debug__:
+        _say("python -O removes checks that promises rest on; start without it")
+        return 2
+    code: Any
+    try:
+        code = cli.main(prog_name="gateway", standalone_mode=False)
+    except click.ClickException as error:
+        _say(error.format_message())
+        return 2
+    except click.Abort:
+        return INTERRUPTED
+    except CannotStartError as error:
+        for line in str(error).splitlines():
+            _say(line)
+        is_child = sys.argv[1:2] in (["serve"], ["deliver"])
+        return REFUSED if is_child and isinstance(error, ConfigurationError) else 2
+    except OSError as error:
+        _say(str(error))
+        return 2
+    return code if isinstance(code, int) else 0

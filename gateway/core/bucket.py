@@ -1,0 +1,31 @@
+"""How many admissions may start now? A token bucket in whole numbers.
+
+The level is counted in thousand-millionths of a token, the rate in thousandths of a token per second:
+one microsecond at one thousandth per second is exactly one unit, so nothing is ever rounded and any
+number of callers refills what one caller would (the token bucket of RFC 2697, without its colours).
+
+Twin: ``redis/scripts/step.lua``.
+"""
+
+TOKEN = 1_000_000_000  # units in one token
+STEP_US_MAX = 1_000_000  # a longer silence counts as one second: a clock step buys one second at most
+
+
+def elapsed_us(last_us: int, now_us: int) -> int:
+    """Return the time a step may count: never negative, never above a second.
+
+    Backwards is nothing, a leap forwards is one second: whatever the clock does, the bucket grants at
+    most one extra second of rate and never stalls.
+    """
+    return min(max(now_us - last_us, 0), STEP_US_MAX)
+
+
+def refill(level: int, *, rate_milli_per_s: int, burst: int, step_us: int) -> int:
+    """Return the level after ``step_us`` microseconds, never above ``burst`` tokens."""
+    return min(level + rate_milli_per_s * step_us, burst * TOKEN)
+
+
+def wait_us(level: int, rank: int, *, rate_milli_per_s: int) -> int:
+    """Return when a claimant with ``rank`` others before it finds its token."""
+    missing = (rank + 1) * TOKEN - level
+    return max(0, -(-missing // rate_milli_per_s))

@@ -1,0 +1,117 @@
+"""What operators may change live: one document per wave, valid as a whole or refused as a whole.
+
+Every field has a type, a range and a default here and nowhere else; ``BOUNDS`` is also the source of
+the tables in README.md and of the operator's error texts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+RATE_MILLI = 1000  # the bucket counts whole thousandths of an admission per second
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The two knobs and their company. Immutable: a request reads one value, once."""
+
+    rate_per_s: float = 10.0  # admissions per second, in steps of 0.001
+    burst: int = 10  # tokens in a full bucket
+    form_cap: int = 1_000  # outstanding passes at once
+    quota: int = 1_000  # registrations this wave may accept
+    pass_ttl_s: int = 600  # to open and fill the form; two extensions of the same length
+    check_in_s: int = 5  # how often visitors near the front show that they are there
+    poll_budget_per_s: int = 2_000  # polls per second the whole room may ask for
+    intake_cap: int = 100_000  # accepted and not yet recorded; beyond it claims stop, then registrations
+    paused: bool = False
+    message: str = ""  # shown on every page while it is set
+
+    @property
+    def rate_milli_per_s(self) -> int:
+        """The rate as the bucket's integer, thousandths per second."""
+        return round(self.rate_per_s * RATE_MILLI)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The type and range of one policy field."""
+
+    kind: type
+    low: float = 0  # also the least length of a text
+    high: float = 0  # also the greatest length of a text
+    note: str = ""
+
+
+BOUNDS: Mapping[str, Bound] = {
+    "rate_per_s": Bound(float, 0.001, 100_000, "admissions per second; to stop, use paused"),
+    "burst": Bound(int, 1, 100_000, "at most one second of rate, and at least 1"),
+    "form_cap": Bound(int, 1, 1_000_000, "people on the form at once"),
+    "quota": Bound(int, 0, 100_000_000, "registrations this wave may accept"),
+    "pass_ttl_s": Bound(int, 10, 86_400, "life of a pass in seconds"),
+    "check_in_s": Bound(int, 1, 60, "seconds between check-ins near the front"),
+    "poll_budget_per_s": Bound(int, 1, 1_000_000, "polls per second over the whole room"),
+    "intake_cap": Bound(int, 1, 10_000_000, "accepted and not yet recorded"),
+    "paused": Bound(bool, note="true stops admissions; passes stay valid"),
+    "message": Bound(str, 0, 300, "shown on every page"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One reason why a document was refused."""
+
+    pointer: str  # RFC 6901, "/rate_per_s"
+    code: str  # unknown | type | range | text | burst
+    detail: str
+
+
+def _check(name: str, value: Any) -> Violation | None:
+    bound = BOUNDS[name]
+    pointer = f"/{name}"
+    accepted = (int, float) if bound.kind is float else (bound.kind,)
+    # bool is an int in Python; JSON knows better.
+    if not isinstance(value, accepted) or (isinstance(value, bool) and bound.kind is not bool):
+        return Violation(pointer, "type", f"must be a {bound.kind.__name__}")
+    if bound.kind is bool:
+        return None
+    if isinstance(value, str):
+        if not bound.low <= len(value) <= bound.high:
+            return Violation(pointer, "range", f"must have at most {bound.high:.0f} characters")
+        if not value.isprintable():
+            return Violation(pointer, "text", "must be printable text on one line")
+        return None
+    # The comparison is also false for NaN.
+    if not bound.low <= value <= bound.high:
+        return Violation(pointer, "range", f"must be from {bound.low:g} to {bound.high:.0f}")
+    return None
+
+
+def validate(changes: Mapping[str, Any], base: Policy) -> Policy | tuple[Violation, ...]:
+    """Apply ``changes`` to ``base``, or say everything that is wrong with them at once."""
+    violations = [
+        Violation(f"/{name}"[:80], "unknown", "is not a policy field")
+        for name in changes
+        if name not in BOUNDS
+    ]
+    checked = (_check(name, value) for name, value in changes.items() if name in BOUNDS)
+    violations += [violation for violation in checked if violation is not None]
+    if violations:
+        return tuple(violations)
+    merged = asdict(base) | dict(changes)
+    merged["rate_per_s"] = round(float(merged["rate_per_s"]) * RATE_MILLI) / RATE_MILLI
+    policy = Policy(**merged)
+    if policy.burst > max(1.0, policy.rate_per_s):
+        detail = f"burst {policy.burst} is more than one second of rate {policy.rate_per_s:g}"
+        return (Violation("/burst", "burst", detail),)
+    return policy
+
+
+def diff(old: Policy, new: Policy) -> dict[str, tuple[Any, Any]]:
+    """Return the changed fields: name -> (old, new)."""
+    pairs = ((field.name, getattr(old, field.name), getattr(new, field.name)) for field in fields(old))
+    return {name: (before, after) for name, before, after in pairs if before != after}
+
+
+def to_document(policy: Policy) -> dict[str, Any]:
+    """Return the policy as the JSON object that operators read and write."""
+    return asdict(policy)

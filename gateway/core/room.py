@@ -1,0 +1,204 @@
+"""What a wave's room is, and how it steps: the whole shared state as one value in memory.
+
+The Redis scripts keep the same fields in a hash, five bitmaps and a few bounded tables; this module and
+``passes.py`` are their twins, the memory of the fake port and the engine of the simulator. Clocks: ``now_us``
+is the server's; ``clock_us`` is the wave's own, which advances in clamped steps and stands while the room
+cannot accept, so that neither a clock step nor an outage takes anything from the life of a pass.
+"""
+
+from dataclasses import dataclass, field
+
+from gateway.core import bucket
+from gateway.core.bitmap import Bitmap
+from gateway.core.calling import advance, next_phase, stock_target, widen
+from gateway.core.policy import Policy
+from gateway.core.snapshot import Phase, Snapshot
+
+EXPIRED_PER_TICK = 500  # passes put back in one tick: bounds the script's run time
+
+
+@dataclass(slots=True)
+class Pass:
+    """An outstanding reservation."""
+
+    serial: int
+    expires_us: int  # on the wave clock
+    extensions: int = 0
+    persons: list[bytes] = field(default_factory=list)  # digests it was tried with
+
+
+@dataclass(slots=True)
+class Room:
+    """The shared state of one wave."""
+
+    epoch: str
+    policy: Policy
+    prequeue_at_us: int
+    opens_at_us: int
+    closes_at_us: int
+    last_us: int  # server clock at the last step
+    beacon: str = ""
+    revision: int = 1
+    phase: Phase = Phase.SCHEDULED
+    clock_us: int = 0
+    level: int = 0  # of the bucket
+    turned_us: int = 0  # wave clock when the presence bitmaps last turned over
+    issued: int = 0
+    cohort: int = 0
+    called: int = 0
+    ripe: int = 0  # positions below it have been near for a full interval
+    near: int = 0
+    admitted: int = 0
+    accepted: int = 0
+    recorded: int = 0
+    ended: int = 0
+    backlog: int = 0
+    present: Bitmap = field(default_factory=Bitmap)  # by position: seen in this interval or the last
+    fresh: Bitmap = field(default_factory=Bitmap)  # by position: seen in this interval
+    left: Bitmap = field(default_factory=Bitmap)  # by number
+    missed: Bitmap = field(default_factory=Bitmap)  # by number: one pass has expired
+    lost: Bitmap = field(default_factory=Bitmap)  # by number: two have
+    passes: dict[int, Pass] = field(default_factory=dict)  # by number
+    spent: dict[int, tuple[str, int]] = field(default_factory=dict)  # number -> (receipt, serial)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the wave clock stands: nobody could use the time."""
+        return self.policy.paused or self.backlog >= self.policy.intake_cap
+
+    @property
+    def admitting(self) -> bool:
+        """Whether passes may be issued at all."""
+        return self.phase is Phase.OPEN and not self.frozen
+
+    @property
+    def places_free(self) -> int:
+        """How many passes the quota still has room for."""
+        return self.policy.quota - self.accepted - len(self.passes)
+
+
+def step(room: Room, now_us: int) -> None:
+    """Bring clock, phase and bucket up to ``now_us``."""
+    elapsed_us = bucket.elapsed_us(room.last_us, now_us)
+    room.last_us = now_us
+    if not room.frozen:
+        room.clock_us += elapsed_us
+    before = room.phase
+    room.phase = next_phase(
+        before,
+        now_us,
+        prequeue_at_us=room.prequeue_at_us,
+        opens_at_us=room.opens_at_us,
+        closes_at_us=room.closes_at_us,
+        accepted=room.accepted,
+        quota=room.policy.quota,
+    )
+    opened = Phase.OPEN, Phase.FULL
+    if room.phase in opened and before not in opened:
+        _open(room)
+    elif room.admitting:
+        room.level = bucket.refill(
+            room.level,
+            rate_milli_per_s=room.policy.rate_milli_per_s,
+            burst=room.policy.burst,
+            step_us=elapsed_us,
+        )
+    if not room.admitting:
+        room.level = 0  # a pause or an opening pays for no past
+
+
+def _open(room: Room) -> None:
+    """Freeze the cohort: from here on positions are drawn, and later comers stand behind."""
+    room.cohort = room.issued
+    room.turned_us = room.clock_us
+    room.level = 0
+    room.near = widen(room.present, called=0, near=0, issued=room.issued, target=_target(room))
+
+
+def _target(room: Room) -> int:
+    check_in_us = room.policy.check_in_s * 1_000_000
+    return stock_target(room.policy.rate_milli_per_s, check_in_us)
+
+
+def tick(room: Room, now_us: int, seen: list[int]) -> Snapshot:
+    """Step, note who checked in, put expired passes back, move ``called``; say how the room stands."""
+    step(room, now_us)
+    for position in seen:
+        mark_present(room, position)
+    if room.phase in (Phase.OPEN, Phase.FULL, Phase.CLOSED):
+        _expire(room)
+    if room.phase is Phase.OPEN and not room.frozen:
+        _turn(room)
+        target = min(_target(room), max(0, room.places_free))
+        room.called = advance(
+            room.present, called=room.called, ripe=room.ripe, issued=room.issued, target=target
+        )
+    return snapshot(room)
+
+
+def mark_present(room: Room, position: int) -> None:
+    """Note a check-in. Only once the wave is open do positions exist."""
+    if room.phase is Phase.OPEN and position < room.issued:
+        room.present.set(position)
+        room.fresh.set(position)
+
+
+def mark_absent(room: Room, position: int) -> None:
+    """Take a visitor out of the stock: it was admitted, or left."""
+    room.present.clear(position)
+    room.fresh.clear(position)
+
+
+def _turn(room: Room) -> None:
+    """Once an interval: forget who was not seen in it, and widen the near window."""
+    if room.clock_us - room.turned_us < room.policy.check_in_s * 1_000_000:
+        return
+    room.turned_us = room.clock_us
+    room.present, room.fresh = room.fresh, Bitmap()
+    room.ripe = room.near
+    room.near = widen(
+        room.present, called=room.called, near=room.near, issued=room.issued, target=_target(room)
+    )
+
+
+def _expire(room: Room) -> None:
+    """Give back the places of expired passes; their holders return to the front once."""
+    expired = sorted(
+        (held.expires_us, str(number), number)
+        for number, held in room.passes.items()
+        if held.expires_us <= room.clock_us
+    )
+    for _, _, number in expired[:EXPIRED_PER_TICK]:
+        del room.passes[number]
+        if number not in room.missed:
+            room.missed.set(number)
+        elif number not in room.lost:
+            room.lost.set(number)
+            room.ended += 1
+
+
+def snapshot(room: Room) -> Snapshot:
+    """Return what every process may know of the room."""
+    paused = room.policy.paused and room.phase in (Phase.PREQUEUE, Phase.OPEN)
+    return Snapshot(
+        epoch=room.epoch,
+        phase=Phase.PAUSED if paused else room.phase,
+        now_us=room.last_us,
+        clock_us=room.clock_us,
+        prequeue_at_us=room.prequeue_at_us,
+        opens_at_us=room.opens_at_us,
+        closes_at_us=room.closes_at_us,
+        revision=room.revision,
+        issued=room.issued,
+        cohort=room.cohort,
+        called=room.called,
+        near=room.near,
+        stock=room.present.count(0, room.called),
+        admitted=room.admitted,
+        outstanding=len(room.passes),
+        accepted=room.accepted,
+        recorded=room.recorded,
+        ended=room.ended,
+        backlog=room.backlog,
+        beacon=room.beacon,
+    )

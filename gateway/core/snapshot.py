@@ -1,0 +1,51 @@
+"""What a room looks like from outside, at one tick: the value every process serves from.
+
+``redis/scripts/tick.lua`` answers with these fields in this order, ``core/room`` makes the same value
+in memory. Boards, places and polls are computed from it without asking Redis.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Where a wave stands, as pages and boards say it."""
+
+    SCHEDULED = "scheduled"
+    PREQUEUE = "prequeue"
+    OPEN = "open"
+    FULL = "full"
+    CLOSED = "closed"
+    PAUSED = "paused"  # a policy laid over prequeue or open, not a point in time
+    RECOVERING = "recovering"  # Redis holds less than it has acknowledged
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One room at one instant. Counters never decrease, except the stocks marked so."""
+
+    epoch: str  # identity of the Redis data, 16 hex digits
+    phase: Phase
+    now_us: int  # Redis TIME: the clock of the three instants below
+    clock_us: int  # the wave clock: clamped steps, stands while the room cannot accept
+    prequeue_at_us: int
+    opens_at_us: int
+    closes_at_us: int
+    revision: int  # of the policy in force
+    issued: int  # numbers given
+    cohort: int  # how many joined before opening; 0 until it is frozen
+    called: int  # positions below it may claim
+    near: int  # positions below it check in
+    stock: int  # stock: called, present and not yet admitted
+    admitted: int  # passes ever issued
+    outstanding: int  # stock: passes neither spent, expired nor released
+    accepted: int  # registrations acknowledged
+    recorded: int  # registrations confirmed by the store
+    ended: int  # tickets that left or missed their second turn
+    backlog: int  # stock: accepted and not yet recorded, rejected or dead
+    beacon: str  # public value entered by the operator before the draw, or empty
+
+    @property
+    def opened(self) -> bool:
+        """Whether the cohort is frozen and positions exist."""
+        return self.near > 0

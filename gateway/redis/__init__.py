@@ -1,0 +1,1 @@
+"""The Redis/Valkey adapter: counters, bitmaps and streams behind the ports."""

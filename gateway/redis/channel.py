@@ -1,0 +1,119 @@
+"""One connection to Redis, one command at a time, and a definite word on what became of it.
+
+``redis.asyncio``'s connection without its client: the client hides whether a failed command was sent.
+Here a failure before the command left is ``PortUnavailableError``, one after it ``OutcomeUnknownError``.
+A connection with an unanswered command is closed, never used again: its answer would reach another.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from redis.asyncio.connection import Connection, parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from gateway.ports import OutcomeUnknownError, PortUnavailableError, RoomMissingError
+from gateway.redis.lua import Script, load
+
+PROBE_S = 1.0  # after a failed connect nobody tries again for so long
+CONNECT_S = 0.1
+
+
+class Channel:
+    """A connection with a deadline per command. Callers queue; bound their number above it."""
+
+    def __init__(self, url: str, *, deadline_s: float) -> None:
+        options = dict(parse_url(url))
+        self._connection_class: Any = options.pop("connection_class", Connection)
+        self._options = options
+        self._deadline_s = deadline_s
+        self._connection: Any = None
+        self._lock = asyncio.Lock()
+        self._closed_until = 0.0  # monotonic seconds
+        self._scripts: dict[str, Script] = {}
+
+    async def run(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
+        """Run one script, loading it where the server has forgotten it.
+
+        Raises:
+            PortUnavailableError: nothing was sent.
+            OutcomeUnknownError: it was sent, and no answer came within the deadline.
+            RoomMissingError: the server holds no such room, or another epoch of it.
+        """
+        script = self._scripts.setdefault(name, load(name))
+        async with self._lock:
+            try:
+                return await self._command("EVALSHA", script.sha, len(keys), *keys, *args)
+            except NoScriptError:
+                return await self._command("EVAL", script.text, len(keys), *keys, *args)
+
+    async def command(self, *parts: str | bytes | int, deadline_s: float | None = None) -> Any:
+        """Send one command and return its answer. Raises as ``run`` does."""
+        async with self._lock:
+            return await self._command(*parts, deadline_s=deadline_s)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        async with self._lock:
+            await self._drop()
+
+    async def _command(self, *parts: str | bytes | int, deadline_s: float | None = None) -> Any:
+        connection = await self._connected()
+        try:
+            async with asyncio.timeout(deadline_s or self._deadline_s):
+                await connection.send_command(*parts)
+                answer = await connection.read_response()
+        except NoScriptError:
+            raise
+        except ResponseError as error:
+            raise _refusal(error) from error
+        except (RedisError, OSError, TimeoutError) as error:
+            await self._drop()
+            raise OutcomeUnknownError(f"no answer from Redis: {type(error).__name__}") from error
+        except BaseException:  # cancelled in mid-command: the answer would reach the next caller
+            await self._drop()
+            raise
+        if isinstance(answer, ResponseError):
+            raise _refusal(answer)
+        return answer
+
+    async def _connected(self) -> Any:
+        if self._connection is not None and self._connection.is_connected:
+            return self._connection
+        wait_s = self._closed_until - time.monotonic()
+        if wait_s > 0:
+            raise PortUnavailableError("Redis was away a moment ago", retry_after_s=wait_s)
+        connection = self._connection_class(
+            **self._options,
+            retry=Retry(NoBackoff(), 0),
+            socket_connect_timeout=CONNECT_S,
+            socket_timeout=None,  # the deadline is ours, per command
+            protocol=2,
+        )
+        try:
+            async with asyncio.timeout(CONNECT_S + self._deadline_s):
+                await connection.connect()
+        except (RedisError, OSError, TimeoutError) as error:
+            self._closed_until = time.monotonic() + PROBE_S
+            await connection.disconnect(nowait=True)
+            raise PortUnavailableError("Redis cannot be reached", retry_after_s=PROBE_S) from error
+        self._connection = connection
+        return connection
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+
+
+def _refusal(error: ResponseError) -> Exception:
+    """Translate what the server, or a script, refused."""
+    word = str(error).split(" ", 1)[0]
+    if word in {"MISSING", "EPOCH"}:
+        return RoomMissingError(str(error))
+    if word in {"LOADING", "READONLY", "MISCONF", "OOM", "BUSY", "MASTERDOWN"}:
+        return PortUnavailableError(f"Redis refuses to work now: {word}")
+    return error

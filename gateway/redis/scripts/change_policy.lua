@@ -1,0 +1,25 @@
+-- change_policy: replace a policy if nobody was faster, with its audit record, in one step.
+--
+-- ARGV[2]  the revision to replace
+-- ARGV[3]  policy document, JSON
+-- ARGV[4]  n, how many of the following are name, value, … of the policy's numbers (see create)
+-- ARGV[5…] those n values, then field, value, … of the audit record
+-- returns  {1, new revision} · {0, revision in force}
+-- O(1).
+
+local room, refusal = load_room()
+if refusal then
+    return refusal
+end
+if room.revision ~= tonumber(ARGV[2]) then
+    return { 0, room.revision }
+end
+step(room) -- a change of rate pays for no past
+save_room(room)
+local revision = room.revision + 1
+local n = tonumber(ARGV[4])
+redis.call('HSET', ROOM, 'revision', whole(revision), unpack(ARGV, 5, 4 + n))
+redis.call('HSET', POLICY, 'revision', whole(revision), 'document', ARGV[3])
+redis.call('XADD', AUDIT, '*', 'revision', whole(revision), 'at_us', whole(server_us()),
+    unpack(ARGV, 5 + n))
+return { 1, revision }

@@ -1,0 +1,76 @@
+-- claim: issue passes to a batch of called visitors, as far as tokens, form cap and quota go.
+--
+-- ARGV[2…]  number, position, …  in pairs; answered in order of position
+-- returns   one {word, serial, instant_us, wait_us} per pair, in the order of the pairs:
+--           issued | held (serial, expiry) · waiting | called | paused | full | closed | prequeue |
+--           scheduled (wait_us) · registered | left | missed
+-- O(claims). Twin of core/passes.claim.
+
+local RETRY_US_MIN = 200000
+
+local function wait_for_token(room, position)
+    local rank = count(PRESENT, 0, position)
+    local missing = (rank + 1) * TOKEN - room.level
+    local wait_us = math.max(0, math.ceil(missing / room.rate_milli_per_s))
+    return math.min(math.max(wait_us, RETRY_US_MIN), room.check_in_us)
+end
+
+local function issue(room, number, position)
+    room.level = room.level - TOKEN
+    room.admitted = room.admitted + 1
+    room.outstanding = room.outstanding + 1
+    write_pass(number, { serial = room.admitted, extensions = 0, persons = '' })
+    redis.call('ZADD', EXPIRIES, whole(room.clock_us + room.pass_ttl_us), number)
+    mark_absent(position)
+    return { 'issued', room.admitted, expiry_instant(room, number), 0 }
+end
+
+local function claim(room, number, position)
+    local ending = ending_of(number)
+    if ending then
+        return { ending, 0, 0, 0 }
+    end
+    local held = pass_of(number)
+    if held then
+        return { 'held', held.serial, expiry_instant(room, number), 0 }
+    end
+    if room.phase ~= 'open' then
+        return { room.phase, 0, 0, room.check_in_us }
+    end
+    if room.paused == 1 then
+        return { 'paused', 0, 0, room.check_in_us }
+    end
+    if position >= room.called then
+        return { 'waiting', 0, 0, room.check_in_us }
+    end
+    mark_present(room, position)
+    if room.backlog + room.outstanding >= room.intake_cap or places_free(room) <= 0
+        or room.outstanding >= room.form_cap then
+        return { 'called', 0, 0, room.check_in_us }
+    end
+    if room.level < TOKEN then
+        return { 'called', 0, 0, wait_for_token(room, position) }
+    end
+    return issue(room, number, position)
+end
+
+local room, refusal = load_room()
+if refusal then
+    return refusal
+end
+step(room)
+local order, answers = {}, {}
+for index = 1, (#ARGV - 1) / 2 do
+    order[index] = { index, tonumber(ARGV[2 * index]), tonumber(ARGV[2 * index + 1]) }
+end
+table.sort(order, function(one, other)
+    if one[3] ~= other[3] then
+        return one[3] < other[3]
+    end
+    return one[1] < other[1]
+end)
+for _, item in ipairs(order) do
+    answers[item[1]] = claim(room, item[2], item[3])
+end
+save_room(room)
+return answers

@@ -1,0 +1,139 @@
+-- prelude: what every room script begins with; the loader puts it in front of each of them.
+--
+-- KEYS[1]  room      hash    counters, times, phase and the numbers of the policy (FIELDS below); no TTL
+-- KEYS[2]  present   bitmap  by position: seen in this check-in interval or the last; no TTL
+-- KEYS[3]  fresh     bitmap  by position: seen in this interval; no TTL
+-- KEYS[4]  left      bitmap  by number: left by their own will; no TTL
+-- KEYS[5]  missed    bitmap  by number: one pass has expired; no TTL
+-- KEYS[6]  lost      bitmap  by number: two have; no TTL
+-- KEYS[7]  passes    hash    number -> "serial:extensions:person,person,…" (digests in hex); no TTL, <= form_cap
+-- KEYS[8]  expiries  zset    number by expiry on the wave clock, us; no TTL, <= form_cap
+-- KEYS[9]  spent     hash    number -> "receipt:serial"; no TTL, <= quota
+-- KEYS[10] intake    stream  accepted registrations; no TTL, <= intake_cap
+-- KEYS[11] persons   hash    person digest -> receipt, the whole programme's; no TTL, <= sum of quotas
+-- KEYS[12] receipts  hash    receipt -> "wave|person|content|accepted_at_us|recorded_at_us|state"; no TTL
+-- KEYS[13] policy    hash    revision, document (JSON); no TTL
+-- KEYS[14] audit     stream  one record per change; no TTL
+-- KEYS[15] dead      stream  entries the store will never take; no TTL
+-- ARGV[1]  epoch     the caller's, 16 hex digits; '' before the first tick
+-- Scripts touch no key outside KEYS. Redis TIME is the only clock.
+
+local ROOM, PRESENT, FRESH, LEFT, MISSED, LOST = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local PASSES, EXPIRIES, SPENT, INTAKE = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local PERSONS, RECEIPTS, POLICY, AUDIT, DEAD = KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15]
+
+local NUMBERS = {
+    'prequeue_at_us', 'opens_at_us', 'closes_at_us', 'last_us', 'clock_us', 'turned_us', 'level',
+    'revision', 'rate_milli_per_s', 'burst', 'form_cap', 'quota', 'pass_ttl_us', 'check_in_us',
+    'intake_cap', 'paused', 'issued', 'cohort', 'called', 'ripe', 'near', 'admitted', 'accepted',
+    'recorded', 'ended',
+}
+
+local function whole(number)
+    return string.format('%.0f', number) -- tostring would write 14 digits, an instant has 16
+end
+
+local function server_us()
+    local time = redis.call('TIME')
+    return time[1] * 1000000 + time[2]
+end
+
+-- Read the room. The second value is an error to return: no such room, or another epoch of it.
+local function load_room()
+    local values = redis.call('HMGET', ROOM, 'epoch', 'phase', unpack(NUMBERS))
+    if not values[1] then
+        return nil, redis.error_reply('MISSING no such room')
+    end
+    if ARGV[1] ~= '' and ARGV[1] ~= values[1] then
+        return nil, redis.error_reply('EPOCH another epoch of this room')
+    end
+    local room = { epoch = values[1], phase = values[2], stored = { phase = values[2] } }
+    for index, name in ipairs(NUMBERS) do
+        room[name] = tonumber(values[index + 2])
+        room.stored[name] = room[name]
+    end
+    room.backlog = redis.call('XLEN', INTAKE)
+    room.outstanding = redis.call('ZCARD', EXPIRIES)
+    return room
+end
+
+-- Write back what has changed.
+local function save_room(room)
+    local changed = {}
+    for name, before in pairs(room.stored) do
+        local after = room[name]
+        if after ~= before then
+            changed[#changed + 1] = name
+            changed[#changed + 1] = name == 'phase' and after or whole(after)
+        end
+    end
+    if #changed > 0 then
+        redis.call('HSET', ROOM, unpack(changed))
+    end
+end
+
+local function is_frozen(room) -- nobody could use the time: the wave clock stands
+    return room.paused == 1 or room.backlog >= room.intake_cap
+end
+
+local function places_free(room)
+    return room.quota - room.accepted - room.outstanding
+end
+
+local function count(bitmap, low, high) -- bits set in [low, high)
+    if low >= high then
+        return 0
+    end
+    return redis.call('BITCOUNT', bitmap, low, high - 1, 'BIT')
+end
+
+local function mark_present(room, position)
+    if room.phase == 'open' and position < room.issued then
+        redis.call('SETBIT', PRESENT, position, 1)
+        redis.call('SETBIT', FRESH, position, 1)
+    end
+end
+
+local function mark_absent(position)
+    redis.call('SETBIT', PRESENT, position, 0)
+    redis.call('SETBIT', FRESH, position, 0)
+end
+
+-- Why a ticket claims nothing any more, or nil. The second value is "receipt:serial" when registered.
+local function ending_of(number)
+    local spent = redis.call('HGET', SPENT, number)
+    if spent then
+        return 'registered', spent
+    end
+    if redis.call('GETBIT', LEFT, number) == 1 then
+        return 'left'
+    end
+    if redis.call('GETBIT', LOST, number) == 1 then
+        return 'missed'
+    end
+end
+
+-- "serial:extensions:persons" of an outstanding pass, taken apart; nil when there is none.
+local function pass_of(number)
+    local held = redis.call('HGET', PASSES, number)
+    if not held then
+        return nil
+    end
+    local serial, extensions, persons = string.match(held, '^(%d+):(%d+):(.*)$')
+    return { serial = tonumber(serial), extensions = tonumber(extensions), persons = persons }
+end
+
+local function write_pass(number, held)
+    redis.call('HSET', PASSES, number,
+        whole(held.serial) .. ':' .. whole(held.extensions) .. ':' .. held.persons)
+end
+
+local function drop_pass(number)
+    redis.call('HDEL', PASSES, number)
+    redis.call('ZREM', EXPIRIES, number)
+end
+
+-- When the pass of this visitor expires on the server's clock, if the wave clock is not stopped.
+local function expiry_instant(room, number)
+    return room.last_us + tonumber(redis.call('ZSCORE', EXPIRIES, number)) - room.clock_us
+end

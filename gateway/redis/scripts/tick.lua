@@ -1,0 +1,108 @@
+-- tick: note who checked in, put expired passes back, move `called`; say how the room stands.
+--
+-- ARGV[2…]  positions that checked in since the caller's last tick, each >= 0
+-- returns   {epoch, phase, now_us, clock_us, prequeue_at_us, opens_at_us, closes_at_us, revision, issued,
+--            cohort, called, near, stock, admitted, outstanding, accepted, recorded, ended, backlog,
+--            beacon}
+-- O(check-ins + expired passes (<= 500) + log window); BITCOUNT reads 1 bit per position below `called`.
+-- Twin of core/room.tick.
+
+local EXPIRED_PER_TICK = 500
+
+local function expire(room)
+    local expired = redis.call('ZRANGEBYSCORE', EXPIRIES, '-inf', whole(room.clock_us),
+        'LIMIT', 0, EXPIRED_PER_TICK)
+    for _, number in ipairs(expired) do
+        drop_pass(number)
+        if redis.call('SETBIT', MISSED, number, 1) == 1 then
+            redis.call('SETBIT', LOST, number, 1)
+            room.ended = room.ended + 1
+        end
+    end
+    room.outstanding = room.outstanding - #expired
+end
+
+-- Once an interval: forget who was not seen in it, and widen the near window.
+local function turn(room)
+    if room.clock_us - room.turned_us < room.check_in_us then
+        return
+    end
+    room.turned_us = room.clock_us
+    if redis.call('EXISTS', FRESH) == 1 then
+        redis.call('RENAME', FRESH, PRESENT)
+    else
+        redis.call('DEL', PRESENT)
+    end
+    room.ripe = room.near
+    room.near = widen(room)
+end
+
+local function first_absent(low, high)
+    if low >= high then
+        return high
+    end
+    local position = redis.call('BITPOS', PRESENT, 0, low, high - 1, 'BIT')
+    if position >= low and position < high then
+        return position
+    end
+    -- A bitmap that ends below `low` has no clear bit there as Redis sees it: absent all the same.
+    if redis.call('STRLEN', PRESENT) * 8 <= low then
+        return low
+    end
+    return math.min(high, redis.call('STRLEN', PRESENT) * 8)
+end
+
+-- The position behind the n-th present one of [low, high), by halving.
+local function after_nth(n, low, high)
+    local start = low
+    while high - low > 1 do
+        local middle = math.floor((low + high) / 2)
+        if count(PRESENT, start, middle) >= n then
+            high = middle
+        else
+            low = middle
+        end
+    end
+    return high
+end
+
+local function advance(room)
+    local target = math.min(stock_target(room), math.max(0, places_free(room)))
+    local wanted = target - count(PRESENT, 0, room.called)
+    if wanted <= 0 then
+        return room.called
+    end
+    local frontier = room.called
+    if room.issued > room.called then
+        frontier = first_absent(math.max(room.ripe, room.called), room.issued)
+    end
+    if count(PRESENT, room.called, frontier) <= wanted then
+        return math.max(room.called, frontier)
+    end
+    return after_nth(wanted, room.called, frontier)
+end
+
+local room, refusal = load_room()
+if refusal then
+    return refusal
+end
+step(room)
+for index = 2, #ARGV do
+    mark_present(room, tonumber(ARGV[index]))
+end
+if room.phase == 'open' or room.phase == 'full' or room.phase == 'closed' then
+    expire(room)
+end
+if room.phase == 'open' and not is_frozen(room) then
+    turn(room)
+    room.called = advance(room)
+end
+save_room(room)
+local phase = room.phase
+if room.paused == 1 and (phase == 'open' or phase == 'prequeue') then
+    phase = 'paused'
+end
+return { room.epoch, phase, room.last_us, room.clock_us, room.prequeue_at_us, room.opens_at_us,
+    room.closes_at_us, room.revision, room.issued, room.cohort, room.called, room.near,
+    count(PRESENT, 0, room.called), room.admitted, room.outstanding, room.accepted, room.recorded,
+    room.ended, room.backlog, redis.call('HGET', ROOM, 'beacon') }

@@ -1,0 +1,153 @@
+"""What this process knows of each room: the latest snapshot, the policy, who checked in.
+
+One tick per wave brings them up to date; boards, places and polls are served from here without Redis.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from gateway.core import pacing
+from gateway.core.draw import Draw, commitment, draw_secret, seed
+from gateway.core.policy import Policy
+from gateway.core.programme import Programme, Wave
+from gateway.core.snapshot import Phase, Snapshot
+from gateway.ports import PortUnavailableError
+
+STALE_S = 2.0  # a snapshot older than this is told to be old
+PRESENT_MAX = 20_000  # check-ins kept between two ticks
+
+
+@dataclass(slots=True)
+class LiveRoom:
+    """One wave as this process sees it."""
+
+    programme: Programme
+    wave: Wave
+    draw_secret: bytes
+    monotonic_s: Callable[[], float]
+    policy: Policy
+    snapshot: Snapshot | None = None
+    revision: int = 0  # of `policy`
+    advance: pacing.Advance = field(default_factory=pacing.Advance)
+    left: bytes = b""  # bitmap by number, as Redis keeps it
+    left_known: int = -1  # how many had ended when `left` was read
+    _draw: Draw | None = None
+    _present: set[int] = field(default_factory=set)
+    _seen_at_s: float = 0.0
+    _stretch: float = 1.0
+
+    def observe(self, snapshot: Snapshot) -> None:
+        """Take in what the last tick has told."""
+        self.snapshot = snapshot
+        self._seen_at_s = self.monotonic_s()
+        if not snapshot.opened:
+            return
+        self.advance.add(snapshot.clock_us, snapshot.called)
+        if self._draw is None:
+            self._draw = Draw(self.seed(snapshot), snapshot.cohort)
+        per_s = self.advance.per_s() or self.policy.rate_per_s
+        last_eta_s = max(0, snapshot.issued - snapshot.called) / max(per_s, 0.001)
+        self._stretch = pacing.stretch(
+            self.policy.rate_per_s, last_eta_s, self.policy.poll_budget_per_s
+        )
+
+    def current(self) -> Snapshot:
+        """Return the snapshot.
+
+        Raises:
+            PortUnavailableError: the room has not been seen yet.
+        """
+        if self.snapshot is None:
+            raise PortUnavailableError("the room has not been seen yet", retry_after_s=1.0)
+        return self.snapshot
+
+    def age_s(self) -> float:
+        """Return how long ago the snapshot was taken."""
+        return self.monotonic_s() - self._seen_at_s
+
+    @property
+    def stale(self) -> bool:
+        """Whether what is told may be out of date."""
+        return self.snapshot is None or self.age_s() > STALE_S
+
+    @property
+    def stretch(self) -> float:
+        """How much longer than the least all polls are, to fit the budget; doubled while stale."""
+        return self._stretch * (2 if self.stale else 1)
+
+    def now_us(self) -> int:
+        """Return the server's time, carried forward from the snapshot by this process's own clock."""
+        return self.current().now_us + round(self.age_s() * 1_000_000)
+
+    def position(self, number: int) -> int | None:
+        """Return the place in the order; None before the draw."""
+        return self._draw.position(number) if self._draw else None
+
+    def check_in(self, position: int) -> None:
+        """Note that the visitor at this position is there; told to the room at the next tick."""
+        if len(self._present) < PRESENT_MAX:
+            self._present.add(position)
+
+    def take_present(self) -> list[int]:
+        """Return the check-ins since the last call."""
+        present, self._present = self._present, set()
+        return sorted(present)
+
+    def has_left(self, number: int) -> bool:
+        """Whether the holder of a number is known to have left."""
+        byte = number >> 3
+        return byte < len(self.left) and bool(self.left[byte] >> (7 - (number & 7)) & 1)
+
+    def commitment(self) -> str:
+        """Return what binds the gateway to its draw from the wave's making on."""
+        return commitment(self.draw_secret)
+
+    def seed(self, snapshot: Snapshot) -> bytes:
+        """Return the draw's seed. Before the cohort is frozen it means nothing."""
+        return seed(
+            self.draw_secret, self.programme.id, self.wave.id, snapshot.beacon, snapshot.cohort
+        )
+
+
+class Rooms:
+    """All waves this process serves, by id."""
+
+    def __init__(
+        self,
+        programmes: Mapping[str, Programme],
+        draw_key: bytes,
+        monotonic_s: Callable[[], float],
+    ) -> None:
+        self._rooms = {
+            wave.id: LiveRoom(
+                programme=programme,
+                wave=wave,
+                draw_secret=draw_secret(draw_key, programme.id, wave.id),
+                monotonic_s=monotonic_s,
+                policy=wave.policy,
+            )
+            for programme in programmes.values()
+            for wave in programme.waves
+        }
+
+    def get(self, wave_id: str) -> LiveRoom | None:
+        """Return one room, or None where no such wave is configured."""
+        return self._rooms.get(wave_id)
+
+    def __iter__(self) -> Iterator[LiveRoom]:
+        return iter(self._rooms.values())
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+
+def share_of(number: int) -> float:
+    """Return a visitor's own share in [0, 1), the same at every poll: spreads polls without a draw."""
+    digest = hashlib.blake2b(number.to_bytes(8, "big"), digest_size=4).digest()
+    return int.from_bytes(digest, "big") / 2**32
+
+
+def is_over(phase: Phase) -> bool:
+    """Whether nobody new will be admitted in this phase."""
+    return phase in (Phase.FULL, Phase.CLOSED)

@@ -1,0 +1,189 @@
+"""What does this deployment fix? ``gateway.toml``, overridden by ``GATEWAY_<SECTION>_<KEY>``.
+
+Settings need a restart; what operators change live is a policy. Every key has a default, so an
+empty file is a whole configuration. Paths are relative to the working directory.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from gateway.configuration import Reader, Table, read_toml, unknown
+from gateway.faults import ConfigurationError, Fault
+
+EMBEDDED = "embedded"  # the redis.url for which `gateway up` starts a Valkey of its own
+ENVIRONMENT_PREFIX = "GATEWAY_"
+CONFIG_VARIABLE = "GATEWAY_CONFIG"  # where the file is
+CTL_PREFIX = "GATEWAY_CTL_"  # the operator's own variables
+
+Host = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9.:_-]{1,253}\Z", description="a host or address")]
+Port = Annotated[
+    int, Meta(ge=0, le=65_535, description="a port: 1 to 65535, or 0 for any free one")
+]
+FilePath = Annotated[str, Meta(pattern=r"\A[^\x00]{1,1024}\Z", description="a path")]
+RedisUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(embedded|unix:///\S+|rediss?://\S+)\Z",
+        description='"embedded", or a URL: unix:///…, redis://… or rediss://…',
+    ),
+]
+StoreUrl = Annotated[
+    str, Meta(pattern=r"\Asqlite:///[^\x00]+\Z", description="a URL: sqlite:///path/to/file.db")
+]
+
+
+def whole(low: int, high: int, what: str) -> Meta:
+    """Bound a whole number, and say so when it is refused."""
+    return Meta(ge=low, le=high, description=f"{what}: a whole number from {low} to {high}")
+
+
+class Public(Table, frozen=True):
+    host: Host = "127.0.0.1"
+    port: Port = 8080
+
+
+class Operator(Table, frozen=True):
+    host: Host = "127.0.0.1"
+    port: Port = 8081
+
+
+class Redis(Table, frozen=True):
+    url: RedisUrl = EMBEDDED
+    prefix: Annotated[
+        str, Meta(pattern=r"\A[a-z0-9-]{1,32}\Z", description="1 to 32 of a-z, 0-9 and -")
+    ] = "gw"
+    tick_ms: Annotated[int, whole(50, 2_000, "milliseconds between ticks")] = 200
+    unsafe_ok: bool = False  # true: run on a Redis that may lose what it acknowledged
+
+    def __repr__(self) -> str:
+        return (
+            f"Redis(url={redacted(self.url)!r}, prefix={self.prefix!r}, tick_ms={self.tick_ms}, "
+            f"unsafe_ok={self.unsafe_ok})"
+        )
+
+
+class Store(Table, frozen=True):
+    url: StoreUrl = "sqlite:///.data/registrations.db"  # unless said, moves with data.dir
+    max_per_s: Annotated[int, whole(1, 1_000_000, "rows per second")] = 500
+    batch_max: Annotated[int, whole(1, 500, "rows per batch")] = 500
+
+
+class Data(Table, frozen=True):
+    dir: FilePath = ".data"
+
+
+class SecretFiles(Table, frozen=True):
+    dir: FilePath = ".data/secrets"  # unless said, moves with data.dir
+
+
+class Serve(Table, frozen=True):
+    processes: Annotated[int, whole(1, 64, "front-door processes")] = 2
+    drain_s: Annotated[int, whole(1, 300, "seconds to finish what is under way")] = 25
+    # auto: off on plain-HTTP loopback only; always: also there, behind a proxy that speaks TLS.
+    secure_cookies: Literal["auto", "always"] = "auto"
+    problem_base: Annotated[
+        str,
+        Meta(
+            pattern=r"\Ahttps?://[^\s?#]+[^\s?#/]\Z", description="an http(s) URL without a final /"
+        ),
+    ] = "https://registration-gateway.example/problems"
+
+
+class ProgrammeFiles(Table, frozen=True):
+    files: Annotated[tuple[FilePath, ...], Meta(min_length=1, description="a list of files")] = (
+        "config/programmes/demo.toml",
+        "config/programmes/prakerja-2020.toml",
+    )
+
+
+class Log(Table, frozen=True):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(Table, frozen=True):
+    """All of it, immutable: passed inwards by value, never looked up."""
+
+    public: Public = Public()
+    operator: Operator = Operator()
+    redis: Redis = Redis()
+    store: Store = Store()
+    data: Data = Data()
+    secrets: SecretFiles = SecretFiles()
+    serve: Serve = Serve()
+    programmes: ProgrammeFiles = ProgrammeFiles()
+    log: Log = Log()
+
+
+def redacted(url: str) -> str:
+    """Return the URL as it may be shown: without password and query."""
+    scheme, separator, rest = url.partition("?")[0].partition("://")
+    _, credentials_end, place = rest.rpartition("@")
+    return f"{scheme}{separator}{'***@' if credentials_end else ''}{place}"
+
+
+def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Read the file, then the environment over it.
+
+    Raises:
+        ConfigurationError: with every fault of both.
+
+    """
+    document = read_toml(path) if path else {}
+    file = Reader(str(path))
+    settings = file.table(Settings, document) or Settings()
+    env = Reader("environment", from_text=True)
+    overrides = _overrides(env, environ)
+    if file.faults or env.faults:
+        raise ConfigurationError(*file.faults, *env.faults)
+    for section, values in overrides.items():
+        table = msgspec.structs.replace(getattr(settings, section), **values)
+        settings = msgspec.structs.replace(settings, **{section: table})
+    said = {(section, key) for section, table in document.items() for key in table}
+    said |= {(section, key) for section, values in overrides.items() for key in values}
+    settings = _move_with_data(settings, said)
+    _check_ports(settings, str(path) if path else "settings")
+    return settings
+
+
+def _overrides(env: Reader, environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Read ``GATEWAY_<SECTION>_<KEY>``; a misspelt variable is a fault, not a silence."""
+    kinds = {
+        f"{ENVIRONMENT_PREFIX}{section.name}_{key.name}".upper(): (section.name, key)
+        for section in msgspec.structs.fields(Settings)
+        for key in msgspec.structs.fields(section.type)
+    }
+    overrides: dict[str, dict[str, Any]] = {}
+    for variable, text in sorted(environ.items()):
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable.startswith(CTL_PREFIX):
+            continue
+        if variable == CONFIG_VARIABLE:
+            continue
+        if variable not in kinds:
+            env.refuse(variable, unknown(variable, kinds))
+            continue
+        section, key = kinds[variable]
+        overrides.setdefault(section, {})[key.name] = env.value(key.type, text, variable)
+    return overrides
+
+
+def _move_with_data(settings: Settings, said: set[tuple[str, str]]) -> Settings:
+    """Keep store and secrets beside the data unless told otherwise: no two systems share them."""
+    data = settings.data.dir
+    if ("store", "url") not in said:
+        store = msgspec.structs.replace(settings.store, url=f"sqlite:///{data}/registrations.db")
+        settings = msgspec.structs.replace(settings, store=store)
+    if ("secrets", "dir") not in said:
+        files = msgspec.structs.replace(settings.secrets, dir=f"{data}/secrets")
+        settings = msgspec.structs.replace(settings, secrets=files)
+    return settings
+
+
+def _check_ports(settings: Settings, source: str) -> None:
+    """Operators are never served on the applicants' port."""
+    if settings.public.port == settings.operator.port != 0:
+        reason = "must differ from public.port"
+        raise ConfigurationError(Fault(source, "operator.port", reason))

@@ -1,0 +1,1 @@
+"""Where registrations end up: adapters of the store port, behind one conformance suite."""

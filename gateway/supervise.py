@@ -1,0 +1,106 @@
+"""How does a whole system run on one machine? ``gateway up`` takes the data, the ports and the
+keys, starts the children, keeps them running, and drains them when told to stop.
+
+It holds no state and serves nobody. ``system`` says which children there are, ``restarts`` when one
+is started again.
+"""
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway import addresses, data
+from gateway.children import ReadySocket, Say
+from gateway.faults import ConfigurationError, Fault
+from gateway.secrets import exist, load_secrets, make_secrets
+from gateway.settings import Operator, Public, Settings
+from gateway.system import System
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What the banner says."""
+
+    public_url: str
+    operator_url: str
+    first_start: bool  # of these data
+
+
+def up(
+    settings: Settings,
+    config: Path | None,
+    environ: Mapping[str, str],
+    *,
+    fresh: bool = False,
+    on_ready: Callable[[Running], None],
+    say: Say,
+) -> None:
+    """Run a whole system until SIGINT or SIGTERM ends it; ``fresh`` begins without the old data.
+
+    Raises:
+        CannotStartError: settings, data, an address or the Valkey server stand in the way.
+        GaveUpError: a child ended for good; the others have been stopped.
+
+    """
+    with ExitStack() as held:
+        lock = data.lock(Path(settings.data.dir))
+        held.callback(os.close, lock)
+        if fresh:
+            data.delete(settings)
+        environ = dict(environ)
+        running = Running(
+            public_url=_listen("public", settings.public, environ, held),
+            operator_url=_listen("operator", settings.operator, environ, held),
+            first_start=prepare_secrets(settings),
+        )
+        place = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="gateway-")))
+
+        async def run() -> None:
+            ready_socket = ReadySocket(place / "ready.sock")
+            try:
+                system = System(settings, config, environ, ready_socket, place, lock, say)
+                await _run(system, lambda: on_ready(running))
+            finally:
+                ready_socket.close()
+
+        asyncio.run(run())
+
+
+def _listen(
+    section: str, listener: Public | Operator, environ: dict[str, str], held: ExitStack
+) -> str:
+    """Keep one address for the children, tell them its port, and return it as a URL."""
+    bound = held.enter_context(addresses.reserve(listener.host, listener.port, f"{section}.port"))
+    port = addresses.port_of(bound)
+    environ[f"GATEWAY_{section.upper()}_PORT"] = str(port)
+    return addresses.url_of(listener.host, port)
+
+
+async def _run(system: System, on_ready: Callable[[], None]) -> None:
+    fleet = system.fleet()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, fleet.stop)
+    await fleet.run(on_ready)
+
+
+def prepare_secrets(settings: Settings) -> bool:
+    """Make the keys at the first start; say whether it was.
+
+    Raises:
+        ConfigurationError: keys are missing where data are, or cannot be used.
+
+    """
+    first = not exist(settings.secrets.dir)
+    if first and (data.valkey_directory(settings).exists() or data.store_file(settings).exists()):
+        reason = f"holds no keys, but {settings.data.dir} holds data made with some: restore them"
+        raise ConfigurationError(Fault(settings.secrets.dir, "", reason))
+    if first:
+        make_secrets(settings.secrets.dir)
+    load_secrets(settings.secrets.dir)
+    return first

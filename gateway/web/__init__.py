@@ -1,0 +1,1 @@
+"""HTTP: what applicants and operators speak with."""

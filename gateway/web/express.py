@@ -1,0 +1,196 @@
+"""One connection: which bytes may become a request, and how long that may take.
+
+A subclass of aiohttp's ``RequestHandler``, which has no deadlines of its own and answers errors of
+its parser with text. Whatever is private to aiohttp and used by the gateway is used here and in
+``listener``; ``PRIVATE_NAMES`` lists it, and a test fails by name when a release changes it.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
+
+from gateway.web.parsing import (
+    FIELD_BYTES_MAX,
+    FIELDS_MAX,
+    TARGET_BYTES_MAX,
+    HeadTooLargeError,
+    parser_problem,
+)
+from gateway.web.problems import Problem, respond
+from gateway.web.security import HEAD_BYTES_MAX, harden
+
+if TYPE_CHECKING:
+    from gateway.web.listener import Listener
+
+PRIVATE_NAMES: Mapping[type, tuple[str, ...]] = {
+    RequestHandler: ("_loop", "_messages", "_request_count", "_upgraded", "_waiter"),
+    web.AppRunner: ("_make_server",),
+    web.Server: ("_connections",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long each part of a connection's life may take, and how much it may serve."""
+
+    head_s: float = 10.0  # from the first byte; of the first head, from the connection
+    idle_s: float = 75.0  # must exceed that of the proxy in front
+    write_s: float = 10.0  # without progress
+    linger_s: float = 2.0  # for a client to stop sending a refused body
+    requests_max: int = 1000  # then the connection is closed
+
+
+class Connection(RequestHandler):
+    """aiohttp's protocol with deadlines, and with problems for errors."""
+
+    __slots__ = (
+        "_body",
+        "_head_bytes",
+        "_head_timer",
+        "_listener",
+        "_refused",
+        "_unwritten_bytes",
+        "_write_timer",
+    )
+
+    def __init__(self, listener: "Listener", **limits: Any) -> None:
+        super().__init__(
+            listener,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # as aiohttp does
+            auto_decompress=False,
+            max_line_size=TARGET_BYTES_MAX,
+            max_field_size=FIELD_BYTES_MAX,
+            max_headers=FIELDS_MAX,
+            **limits,
+        )
+        self._listener = listener
+        self._refused = False  # nothing more is read
+        self._body: StreamReader = EMPTY_PAYLOAD  # of the last request whose head has arrived
+        self._head_bytes = 0  # of a head that is not complete
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._unwritten_bytes = 0  # when last looked at
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether this connection has served as much as one may."""
+        return self._request_count >= self._listener.deadlines.requests_max
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, unless there are too many already."""
+        full = self._listener.is_full
+        super().connection_made(transport)
+        if full:
+            self._listener.refusals["connections"] += 1
+            self.abort()
+            return
+        self._head_timer = self._after(self._listener.deadlines.head_s, self.abort)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End, and let no timer outlive it."""
+        self._stop_head_timer()
+        self._stop_write_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes: of bodies, of heads, or of a head that has to be complete in time."""
+        if self._refused:
+            return
+        in_body = not self._body.is_eof()
+        count = self._request_count
+        super().data_received(data)
+        if self._request_count > count:
+            self._heads_arrived(self._request_count - count)
+        elif data and not in_body and not self._upgraded:
+            self._await_head(len(data))
+
+    def _heads_arrived(self, count: int) -> None:
+        self._stop_head_timer()
+        self._head_bytes = 0
+        for message, body in list(self._messages)[-count:]:
+            if not isinstance(message, _ErrInfo):
+                self._body = body
+            elif not self._body.is_eof():
+                # The error is in this body. Told so, its reader need not wait for its deadline.
+                self._body.set_exception(web.RequestPayloadError("unreadable body"))
+
+    def _await_head(self, received_bytes: int) -> None:
+        self._head_bytes += received_bytes
+        if self._head_bytes > TARGET_BYTES_MAX + HEAD_BYTES_MAX:
+            self._refuse(HeadTooLargeError())
+        elif self._head_timer is None:
+            self._head_timer = self._after(self._listener.deadlines.head_s, self.abort)
+
+    def _refuse(self, error: HttpProcessingError) -> None:
+        """Have an error answered in its turn, as aiohttp does with those of its parser."""
+        self._refused = True
+        self._stop_head_timer()
+        self._request_count += 1
+        self._messages.append((_ErrInfo(status=400, exc=error, message=""), EMPTY_PAYLOAD))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def pause_writing(self) -> None:
+        """Watch a client that does not read its answer."""
+        super().pause_writing()
+        self._watch_writing()
+
+    def resume_writing(self) -> None:
+        """Stop watching: it reads again."""
+        super().resume_writing()
+        self._stop_write_timer()
+
+    def _watch_writing(self) -> None:
+        if self.transport is None:
+            return
+        unwritten_bytes = self.transport.get_write_buffer_size()
+        if self._write_timer is not None and unwritten_bytes >= self._unwritten_bytes:
+            self.abort()
+            return
+        self._unwritten_bytes = unwritten_bytes
+        self._write_timer = self._after(self._listener.deadlines.write_s, self._watch_writing)
+
+    def abort(self) -> None:
+        """Drop the connection without another word."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _after(self, delay_s: float, act: Callable[[], None]) -> asyncio.TimerHandle:
+        return self._loop.call_later(delay_s, act)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  aiohttp's signature
+    ) -> web.StreamResponse:
+        """Answer what the parser refused. Counted, not logged: a flood would fill the disk.
+
+        Raises:
+            ConnectionError: part of another answer has been sent already.
+        """
+        if request.writer.output_size > 0:
+            raise ConnectionError("part of another answer has been sent already")
+        problem = parser_problem(exc) if status == 400 else Problem("internal", close=True)
+        self._listener.refusals[problem.code] += 1
+        response = respond(request, problem, self._listener.style)
+        harden(request, response)
+        return response

@@ -1,0 +1,149 @@
+"""One listening address: who may connect, what is checked before routing, how it starts and ends.
+
+aiohttp's own factory of connections drops all limits when one keyword is misspelt; this one raises.
+"""
+
+import asyncio
+import sys
+from collections import Counter
+from dataclasses import dataclass
+
+from aiohttp import web
+from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
+
+from gateway.web.express import Connection, Deadlines
+from gateway.web.problems import STYLE, ProblemStyle, answer_exception
+from gateway.web.security import check_head, harden, without_expectation
+
+CONNECTIONS_MAX = 10_000  # a process
+BACKLOG_MAX = 1_024
+
+
+class UnfitRuntimeError(RuntimeError):
+    """Python or aiohttp is built or started in a way that would break a promise."""
+
+
+class Listener(web.Server):
+    """Makes one ``Connection`` for each client, and stands before the application."""
+
+    def __init__(
+        self,
+        served: web.Server,
+        *,
+        style: ProblemStyle,
+        deadlines: Deadlines,
+        connections_max: int,
+    ) -> None:
+        super().__init__(self._answer, request_factory=served.request_factory)
+        self._application = served.request_handler
+        self.style = style
+        self.deadlines = deadlines
+        self.connections_max = connections_max
+        self.draining = False
+        self.refusals: Counter[str] = Counter()  # by problem code: what no handler has seen
+
+    def __call__(self) -> Connection:
+        return Connection(
+            self,
+            keepalive_timeout=self.deadlines.idle_s,
+            lingering_time=self.deadlines.linger_s,
+        )
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one more connection is one too many."""
+        return len(self._connections) >= self.connections_max
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Check the head, let the application answer, and put on what every answer carries."""
+        assert isinstance(request, web.Request)
+        response: web.StreamResponse
+        try:
+            check_head(request)
+            response = await self._application(without_expectation(request))
+        except Exception as exception:  # noqa: BLE001  nothing may leave as aiohttp's own page
+            response = answer_exception(request, exception, self.style)
+            self.refusals[type(exception).__name__] += 1
+        harden(request, response)
+        connection = request.protocol
+        assert isinstance(connection, Connection)
+        if self.draining or connection.is_worn:
+            response.force_close()
+        return response
+
+
+class Runner(web.AppRunner):
+    """aiohttp's runner of applications, with our listener."""
+
+    def __init__(self, app: web.Application, deadlines: Deadlines, connections_max: int) -> None:
+        super().__init__(app, handle_signals=False)
+        self._deadlines = deadlines
+        self._connections_max = connections_max
+
+    async def _make_server(self) -> Listener:
+        served = await super()._make_server()
+        return Listener(
+            served,
+            style=self.app.get(STYLE, ProblemStyle()),
+            deadlines=self._deadlines,
+            connections_max=self._connections_max,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An application that listens."""
+
+    listener: Listener
+    port: int
+    _runner: Runner
+    _site: web.TCPSite
+
+    async def close(self, drain_s: float) -> None:
+        """Take no more connections, let what is under way finish within ``drain_s``, and end."""
+        self.listener.draining = True
+        await self._site.stop()
+        await asyncio.sleep(0)  # what has just been accepted begins
+        self.listener.pre_shutdown()
+        await self.listener.shutdown(drain_s)
+        await self._runner.cleanup()
+
+
+async def start_site(
+    app: web.Application,
+    host: str,
+    port: int,
+    *,
+    reuse_port: bool = True,  # several processes share the address
+    deadlines: Deadlines = Deadlines(),  # noqa: B008  immutable
+    connections_max: int = CONNECTIONS_MAX,
+) -> Site:
+    """Serve an application; port 0 takes any free one.
+
+    Raises:
+        UnfitRuntimeError: this Python must not face applicants.
+        OSError: the address is taken or not ours.
+    """
+    check_runtime()
+    runner = Runner(app, deadlines, connections_max)
+    try:
+        await runner.setup()
+        site = web.TCPSite(runner, host, port, backlog=BACKLOG_MAX, reuse_port=reuse_port)
+        await site.start()
+    except BaseException:
+        await runner.cleanup()
+        raise
+    assert isinstance(runner.server, Listener)
+    return Site(runner.server, site.port, runner, site)
+
+
+def check_runtime() -> None:
+    """Refuse what would remove a safeguard in silence.
+
+    Raises:
+        UnfitRuntimeError: with the reason and its cure.
+    """
+    if sys.flags.optimize:
+        raise UnfitRuntimeError("python -O removes checks: start without -O and PYTHONOPTIMIZE")
+    if HttpRequestParser is HttpRequestParserPy:
+        raise UnfitRuntimeError("aiohttp runs without its C parser: install its binary wheel")
