@@ -5,6 +5,7 @@ restart, the supervisor keeps the port bound, without listening: the kernel give
 """
 
 import socket
+from typing import Any
 
 from gateway.faults import CannotStartError
 
@@ -22,19 +23,29 @@ def reserve(host: str, port: int, setting: str) -> socket.socket:
     """
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        # Without SO_REUSEPORT first: another gateway on this port would share it without a word.
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-        held = socket.socket(family, socket.SOCK_STREAM)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.bind(address)
+        # Without SO_REUSEPORT first: with it, another gateway's port would be shared unnoticed.
+        _bind(family, address, socket.SO_REUSEADDR).close()
+        try:
+            held = _bind(family, address, socket.SO_REUSEPORT)
+        except OSError:  # connections that another program has just closed linger on the port
+            held = _bind(family, address, socket.SO_REUSEPORT, socket.SO_REUSEADDR)
     except OSError as error:
         raise AddressTakenError(
             f"{host}:{port} cannot be used: {error.strerror}; choose another {setting}"
         ) from error
     return held
+
+
+def _bind(family: int, address: Any, *options: int) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        for option in options:
+            bound.setsockopt(socket.SOL_SOCKET, option, 1)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 def port_of(held: socket.socket) -> int:

@@ -1,10 +1,20 @@
 """What does a person see when the system is ready? Where to go, and how to stop it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from gateway.core.programme import Programme
 from gateway.settings import EMBEDDED, Settings, redacted
 from gateway.supervise import Running
+
+WAVES_SHOWN_MAX = 4
+
+
+def shown_waves(programmes: Iterable[Programme], *, now_us: int) -> list[str]:
+    """Return the first waves that are not over, as far as their file can tell."""
+    waves = [wave for programme in programmes for wave in programme.waves]
+    to_come = [wave.id for wave in waves if wave.closes_at.at(now_us) > now_us]
+    return to_come[:WAVES_SHOWN_MAX]
 
 
 def banner(

@@ -79,7 +79,8 @@ class Child:
             if isinstance(decision, GiveUp):
                 raise GaveUpError(f"{self.spec.name} {decision.why}{self.spec.explain()}")
             streak = decision.streak
-            self._say(f"{self.spec.name} {ending(code)}; starts again in {decision.delay_s:g} s")
+            when = f"in {decision.delay_s:g} s" if decision.delay_s else "at once"
+            self._say(f"{self.spec.name} {ending(code)}; starts again {when}")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), decision.delay_s)
 

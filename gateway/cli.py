@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.faults import CannotStartError, ConfigurationError
+from gateway.faults import CannotStartError, ConfigurationError, Fault
 from gateway.restarts import REFUSED
 
 if TYPE_CHECKING:
     from gateway.core.programme import Programme
+    from gateway.secrets import Secrets
     from gateway.settings import Settings
 
 STARTED_S = time.monotonic()
@@ -46,7 +47,7 @@ def cli() -> None:
 @click.option("--yes", is_flag=True, help="Do not ask before deleting.")
 def up(config: Path, *, fresh: bool, yes: bool) -> None:
     """Run a whole system on this machine until Ctrl-C."""
-    from gateway.banner import banner
+    from gateway.banner import banner, shown_waves
     from gateway.supervise import Running
     from gateway.supervise import up as run
 
@@ -56,9 +57,10 @@ def up(config: Path, *, fresh: bool, yes: bool) -> None:
         click.confirm(question, abort=True, err=True)
 
     def on_ready(running: Running) -> None:
-        waves = [wave.id for programme in programmes for wave in programme.waves]
         took_s = time.monotonic() - STARTED_S
+        waves = shown_waves(programmes, now_us=time.time_ns() // 1_000)
         click.echo(banner(settings, running, waves, ctl=_ctl_command(), took_s=took_s))
+        _ready()
 
     run(settings, config, os.environ, fresh=fresh, on_ready=on_ready, say=_say)
 
@@ -67,11 +69,9 @@ def up(config: Path, *, fresh: bool, yes: bool) -> None:
 @config_option
 def serve(config: Path) -> None:
     """Run one front door: applicants' and operators' listeners."""
+    settings, programmes, secrets = _load_process(config)
     from gateway import compose
-    from gateway.secrets import load_secrets
 
-    settings, programmes = _load(config)
-    secrets = load_secrets(settings.secrets.dir)
     _run(compose.serve(settings, programmes, secrets, ready=_ready))
 
 
@@ -79,11 +79,9 @@ def serve(config: Path) -> None:
 @config_option
 def deliver(config: Path) -> None:
     """Run delivery: accepted registrations go to the store."""
+    settings, programmes, secrets = _load_process(config)
     from gateway import compose
-    from gateway.secrets import load_secrets
 
-    settings, programmes = _load(config)
-    secrets = load_secrets(settings.secrets.dir)
     _run(compose.deliver(settings, programmes, secrets, ready=_ready))
 
 
@@ -159,6 +157,18 @@ def _load(config: Path) -> "tuple[Settings, tuple[Programme, ...]]":
     return settings, load_programmes(settings.programmes.files)
 
 
+def _load_process(config: Path) -> "tuple[Settings, tuple[Programme, ...], Secrets]":
+    """Load all that one process needs; the Redis must run already."""
+    from gateway.secrets import load_secrets
+    from gateway.settings import EMBEDDED
+
+    settings, programmes = _load(config)
+    if settings.redis.url == EMBEDDED:
+        reason = '"embedded" is for `gateway up`; give the URL of a server that runs'
+        raise ConfigurationError(Fault(str(config), "redis.url", reason))
+    return settings, programmes, load_secrets(settings.secrets.dir)
+
+
 def _run(work: Coroutine[Any, Any, None]) -> None:
     """Run one process of the system on the fast event loop."""
     import asyncio
@@ -187,7 +197,8 @@ def _ctl_command() -> str:
     if shutil.which("gateway"):
         return "gateway ctl"
     beside = Path(sys.executable).with_name("gateway")
-    return f"{os.path.relpath(beside)} ctl"
+    here = Path.cwd()
+    return f"{beside.relative_to(here) if beside.is_relative_to(here) else beside} ctl"
 
 
 def main() -> None:
@@ -203,7 +214,8 @@ def _main() -> int:
     try:
         code = cli.main(prog_name="gateway", standalone_mode=False)
     except click.ClickException as error:
-        _say(error.format_message())
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+        _say(f"{error.format_message()}{f' See {where} --help' if where else ''}")
         return 2
     except click.Abort:
         return INTERRUPTED

@@ -135,7 +135,8 @@ def expected(kind: Any) -> str:
 
 def _present(kind: Any) -> Any:
     """Return what an optional value is when it is there: ``X`` for ``X | None``."""
-    parts = typing.get_args(kind) if isinstance(kind, types.UnionType) else ()
+    union = typing.get_origin(kind) in (typing.Union, types.UnionType)
+    parts = typing.get_args(kind) if union else ()
     return next((part for part in parts if part is not types.NoneType), kind)
 
 

@@ -47,7 +47,7 @@ class Fleet:
     async def _start(self, stage: Stage, down: asyncio.Task[bool]) -> bool:
         """Start one stage and wait until it is ready; False when a stop was wanted meanwhile."""
         self._tasks += [child.start() for child in stage]
-        ready = asyncio.gather(*(child.was_ready.wait() for child in stage))
+        ready = asyncio.create_task(_all_ready(stage))
         try:
             await self._first(down, ready)
         finally:
@@ -65,3 +65,8 @@ class Fleet:
         for stage in self._stops:
             await asyncio.gather(*(child.stop() for child in stage))
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _all_ready(stage: Stage) -> None:
+    for child in stage:
+        await child.was_ready.wait()

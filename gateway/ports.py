@@ -225,7 +225,9 @@ class IntakePort(Protocol):
     async def find_receipt(self, programme_id: str, receipt: str) -> ReceiptRecord | None:
         """Look one receipt up."""
 
-    async def read(self, wave: Wave, consumer: str, count: int, block_ms: int) -> Sequence[IntakeEntry]:
+    async def read(
+        self, wave: Wave, consumer: str, count: int, block_ms: int
+    ) -> Sequence[IntakeEntry]:
         """Wait up to ``block_ms`` for new entries."""
 
     async def reclaim(

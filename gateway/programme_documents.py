@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from gateway.configuration import Table
+from gateway.core.form import Kind
 from gateway.core.policy import Policy, validate
 from gateway.core.programme import Moment, Zone
 
@@ -34,19 +35,9 @@ Line = Annotated[
     ),
 ]
 Length = Annotated[int, Meta(ge=0, le=1_000, description="a length from 0 to 1000")]
-Kind = Literal["nik", "digits", "text", "birth-date", "phone", "email", "choice"]
 
-# Least and greatest length of each kind; only texts and digits may say otherwise.
-LENGTHS: Mapping[Kind, tuple[int, int]] = {
-    "nik": (16, 16),
-    "digits": (1, 32),
-    "text": (1, 200),
-    "birth-date": (10, 10),
-    "phone": (8, 20),
-    "email": (6, 254),
-    "choice": (1, 64),
-}
-MEASURED = ("text", "digits")
+# Least and greatest length, unless said; the other kinds have one form each.
+LENGTHS: Mapping[str, tuple[int, int]] = {"digits": (1, 32), "text": (1, 200)}
 FIELDS_MAX = 32
 CHOICES_MAX = 600  # every regency and city of Indonesia fits
 WAVES_MAX = 100  # of one programme: more than thirty waves followed the first one of 2020
@@ -83,8 +74,8 @@ class FieldTable(Table, frozen=True, kw_only=True):
 
     @property
     def lengths(self) -> tuple[int, int]:
-        """Least and greatest length: as said, or else as usual for the kind."""
-        least, greatest = LENGTHS[self.kind]
+        """Least and greatest length: as said, or else as usual; 0 where the kind decides."""
+        least, greatest = LENGTHS.get(self.kind, (0, 0))
         return (
             least if self.min_length is None else self.min_length,
             greatest if self.max_length is None else self.max_length,
@@ -92,8 +83,9 @@ class FieldTable(Table, frozen=True, kw_only=True):
 
     def check(self) -> Iterator[tuple[str, str]]:
         least, greatest = self.lengths
-        if self.lengths != LENGTHS[self.kind] and self.kind not in MEASURED:
-            yield "", f"a {self.kind} has one form: no min_length, no max_length"
+        if self.kind not in LENGTHS:
+            if (self.min_length, self.max_length) != (None, None):
+                yield "", f"a {self.kind} has one form: no min_length, no max_length"
         elif not 0 < greatest >= least:
             yield "max_length", "must be at least 1, and at least min_length"
         if self.kind == "choice":

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gateway.configuration import Reader, read_toml
-from gateway.core.form import Choice, Field
+from gateway.core.form import Choice, Field, Texts
 from gateway.core.policy import Policy, validate
-from gateway.core.programme import Moment, Programme, Texts, Wave
+from gateway.core.programme import Moment, Programme, Wave
 from gateway.faults import ConfigurationError, Fault
 from gateway.programme_documents import BothTexts, FieldTable, ProgrammeTable, WaveTable
 

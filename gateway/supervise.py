@@ -8,8 +8,9 @@ is started again.
 import asyncio
 import os
 import signal
+import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from gateway.faults import ConfigurationError, Fault
 from gateway.secrets import exist, load_secrets, make_secrets
 from gateway.settings import Operator, Public, Settings
 from gateway.system import System
+
+THIS_GATEWAY = (sys.executable, "-m", "gateway")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ def up(
     environ: Mapping[str, str],
     *,
     fresh: bool = False,
+    command: Sequence[str] = THIS_GATEWAY,
     on_ready: Callable[[Running], None],
     say: Say,
 ) -> None:
@@ -63,7 +67,7 @@ def up(
         async def run() -> None:
             ready_socket = ReadySocket(place / "ready.sock")
             try:
-                system = System(settings, config, environ, ready_socket, place, lock, say)
+                system = System(settings, config, environ, ready_socket, place, lock, command, say)
                 await _run(system, lambda: on_ready(running))
             finally:
                 ready_socket.close()
@@ -84,7 +88,10 @@ def _listen(
 async def _run(system: System, on_ready: Callable[[], None]) -> None:
     fleet = system.fleet()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    stops = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup asks
+        stops.append(signal.SIGHUP)
+    for number in stops:
         loop.add_signal_handler(number, fleet.stop)
     await fleet.run(on_ready)
 

@@ -1,7 +1,6 @@
 """Which processes make a whole system? A Valkey, front doors, a delivery; and what each is told."""
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ class System:
     ready_socket: ReadySocket
     run_directory: Path  # for sockets whose place beside the data has too long a path
     lock: int  # descriptor, inherited by every child
+    command: Sequence[str]  # what runs `gateway`
     say: Say
 
     def fleet(self) -> Fleet:
@@ -67,7 +67,7 @@ class System:
         return Child(
             Spec(
                 name=name,
-                command=[sys.executable, "-m", "gateway", command, *config],
+                command=[*self.command, command, *config],
                 environ=environ,
                 ready=self.ready_socket.wait,
                 stop_s=self.settings.serve.drain_s + DRAIN_MARGIN_S,

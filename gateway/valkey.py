@@ -67,7 +67,6 @@ def socket_path(directory: Path, elsewhere: Path) -> Path:
 
 def command(server: Path, directory: Path, socket: Path) -> list[str]:
     """Say how the server is started; each option is a promise, so none is left to its default."""
-    memory_bytes = int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE)
     options = {
         "port": "0",
         "unixsocket": str(socket),
@@ -80,7 +79,7 @@ def command(server: Path, directory: Path, socket: Path) -> list[str]:
         "no-appendfsync-on-rewrite": "no",
         "aof-load-truncated": "yes",
         "save": "",
-        "maxmemory": str(memory_bytes),
+        "maxmemory": str(int(memory_bytes() * MEMORY_SHARE)),
         "maxmemory-policy": "noeviction",
         "slowlog-log-slower-than": "-1",  # it keeps arguments, and those hold personal data
     }
@@ -88,6 +87,15 @@ def command(server: Path, directory: Path, socket: Path) -> list[str]:
         str(server),
         *(part for name, value in options.items() for part in (f"--{name}", value)),
     ]
+
+
+def memory_bytes(limit: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
+    """Return the memory of the machine, or of the container where that is less."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(machine, int(limit.read_text()))
+    except (OSError, ValueError):  # no container, or one without a limit: "max"
+        return machine
 
 
 def keep_log_short(directory: Path) -> None:

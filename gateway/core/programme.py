@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.core.form import Field
+from gateway.core.form import Field, Texts
 from gateway.core.policy import Policy
 
 Zone = Literal["WIB", "WITA", "WIT"]
 ZONE_OFFSETS_H: Mapping[Zone, int] = {"WIB": 7, "WITA": 8, "WIT": 9}  # Indonesia has no summer time
-
-Texts = Mapping[str, str]  # language code ("id", "en") -> text
 
 
 @dataclass(frozen=True, slots=True)

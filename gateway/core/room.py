@@ -53,7 +53,9 @@ class Room:
     recorded: int = 0
     ended: int = 0
     backlog: int = 0
-    present: Bitmap = field(default_factory=Bitmap)  # by position: seen in this interval or the last
+    present: Bitmap = field(
+        default_factory=Bitmap
+    )  # by position: seen in this interval or the last
     fresh: Bitmap = field(default_factory=Bitmap)  # by position: seen in this interval
     left: Bitmap = field(default_factory=Bitmap)  # by number
     missed: Bitmap = field(default_factory=Bitmap)  # by number: one pass has expired

@@ -52,7 +52,10 @@ class RedisPolicies:
         name = key(self._prefix, wave.programme_id, wave.id, "audit")
         entries = await self._command("XREVRANGE", name, "+", "-", "COUNT", count)
         return [
-            {field.decode(): value.decode() for field, value in zip(flat[::2], flat[1::2], strict=True)}
+            {
+                field.decode(): value.decode()
+                for field, value in zip(flat[::2], flat[1::2], strict=True)
+            }
             for _, flat in entries
         ]
 

@@ -137,7 +137,11 @@ class RedisRooms:
 
         def batcher(name: str, read: Callable[[Any], Any]) -> Batcher[Any, Any]:
             async def send(batch: Sequence[Any]) -> list[Any]:
-                flat = [part for item in batch for part in (item if isinstance(item, tuple) else (item,))]
+                flat = [
+                    part
+                    for item in batch
+                    for part in (item if isinstance(item, tuple) else (item,))
+                ]
                 return [read(answer) for answer in await call(self._visits, name, flat)]
 
             return _batcher(send)
@@ -160,7 +164,8 @@ def _joined(answer: list[Any], count: int) -> list[Joined | NotOpen]:
         return [NotOpen(Phase(answer[0].decode()))] * count
     _, first, at_us, phase, epoch = answer
     return [
-        Joined(first + offset, epoch.decode(), Phase(phase.decode()), at_us) for offset in range(count)
+        Joined(first + offset, epoch.decode(), Phase(phase.decode()), at_us)
+        for offset in range(count)
     ]
 
 

@@ -15,7 +15,9 @@ from gateway.core.tickets import Credential, Keyring, Kind, sign
 from gateway.ports import Ended, NotOpen, RoomPort
 from gateway.services.rooms import LiveRoom, is_over, share_of
 
-CHECK_IN_MARGIN = 0.8  # asked a little early, so that jitter and a slow network stay in the interval
+CHECK_IN_MARGIN = (
+    0.8  # asked a little early, so that jitter and a slow network stay in the interval
+)
 EXTENSIONS_MAX = 2
 Place = dict[str, Any]
 

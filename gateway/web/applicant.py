@@ -5,9 +5,6 @@ Redis before the credential is verified.
 """
 
 import math
-import re
-import time
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -15,7 +12,7 @@ from aiohttp import web
 
 from gateway.core.clock import iso
 from gateway.core.form import json_schema
-from gateway.core.tickets import Credential, Kind, sign
+from gateway.core.tickets import Kind, sign
 from gateway.ports import (
     Accepted,
     Ended,
@@ -24,79 +21,11 @@ from gateway.ports import (
     NotOpen,
     NotYet,
 )
-from gateway.services.admission import Admission
-from gateway.services.front_door import FrontDoor
-from gateway.services.intake import Intake
-from gateway.services.rooms import LiveRoom, Rooms
 from gateway.web.body import JSON_TYPE, expect_body, expect_nothing, read_json, read_nothing
-from gateway.web.cookies import Cookies
-from gateway.web.limits import BURST, Pace
 from gateway.web.negotiation import language_of
 from gateway.web.outcomes import not_open, place_ended, registration_problem
 from gateway.web.problems import Problem, respond
-
-ATTEMPT_INTERVAL_S = 6.0  # 10 registration attempts a minute with one pass
-TICKET_GRACE_S = (
-    86_400  # a ticket outlives its wave by a day: its holder comes back for the receipt
-)
-_WAVE = re.compile(r"[a-z0-9-]{1,64}")
-
-
-@dataclass(frozen=True, slots=True)
-class PublicServices:
-    """What the public listener speaks for."""
-
-    rooms: Rooms
-    front_door: FrontDoor
-    admission: Admission
-    intake: Intake
-    cookies: Cookies
-    polls: Pace = field(default_factory=Pace)  # by ticket
-    attempts: Pace = field(default_factory=Pace)  # by pass
-
-    def room_of(self, request: web.Request) -> LiveRoom:
-        """Return the room that the path names.
-
-        Raises:
-            Problem: 404 ``wave-unknown``.
-        """
-        wave_id = request.match_info["wave"]
-        room = self.rooms.get(wave_id) if _WAVE.fullmatch(wave_id) else None
-        if room is None:
-            raise Problem("wave-unknown")
-        return room
-
-    def keep_ticket(
-        self, request: web.Request, response: web.StreamResponse, room: LiveRoom, text: str
-    ) -> None:
-        """Have the browser keep its ticket until the wave is over."""
-        life_s = _seconds_to(room, room.current().closes_at_us) + TICKET_GRACE_S
-        wave_id = room.wave.id
-        self.cookies.keep(request, response, Kind.TICKET, wave_id, text=text, life_s=life_s)
-
-    def keep_pass(
-        self,
-        request: web.Request,
-        response: web.StreamResponse,
-        room: LiveRoom,
-        text: str,
-        *,
-        expires_at_us: int,
-    ) -> None:
-        """Have the browser keep its pass for the life of it."""
-        life_s = _seconds_to(room, expires_at_us)
-        wave_id = room.wave.id
-        self.cookies.keep(request, response, Kind.PASS, wave_id, text=text, life_s=life_s)
-
-    def check_attempt(self, held: Credential) -> None:
-        """Count one attempt to register with a pass.
-
-        Raises:
-            Problem: 429 ``too-many-requests``.
-        """
-        key, now_s = (held.wave_id, held.number, held.serial), time.monotonic()
-        _check_pace(self.attempts, key, now_s)
-        self.attempts.count(key, ATTEMPT_INTERVAL_S, now_s=now_s)
+from gateway.web.public_services import PublicServices
 
 
 class Applicant:
@@ -140,10 +69,9 @@ class Applicant:
         """Show the holder of a ticket its own document."""
         services, room = self._services, self._services.room_of(request)
         ticket = self._cookies.ticket_of(request, room.wave.id)
-        key, now_s = (room.wave.id, ticket.number), time.monotonic()
-        _check_pace(services.polls, key, now_s)
+        services.check_poll(ticket)
         document = await services.front_door.place(room, ticket)
-        services.polls.count(key, document["poll_s"] / BURST, now_s=now_s)
+        services.count_poll(ticket, document["poll_s"])
         return _json(document)
 
     async def leave(self, request: web.Request) -> web.Response:
@@ -230,16 +158,6 @@ class Applicant:
             "recorded_at": iso(record.recorded_at_us, zone) if record.recorded_at_us else None,
         }
         return _json(document)
-
-
-def _seconds_to(room: LiveRoom, instant_us: int) -> int:
-    return max(0, math.ceil((instant_us - room.now_us()) / 1_000_000))
-
-
-def _check_pace(pace: Pace, key: tuple[object, ...], now_s: float) -> None:
-    wait_s = pace.wait_s(key, now_s=now_s)
-    if wait_s > 0:
-        raise Problem("too-many-requests", retry_after_s=wait_s)
 
 
 def _json(document: Any, *, status: int = 200, cache: str = "no-store") -> web.Response:

@@ -34,6 +34,7 @@ async def read_json(request: web.Request, limit_bytes: int = LIMIT_BYTES) -> dic
 
     Raises:
         Problem: 415, 413, 408, 400 ``json-invalid``, or 422 when it is no object.
+
     """
     expect_body(request, JSON_TYPE, limit_bytes)
     return parse_json(await _read(request, limit_bytes))
@@ -44,6 +45,7 @@ async def read_form(request: web.Request, limit_bytes: int = LIMIT_BYTES) -> dic
 
     Raises:
         Problem: 415, 413, 408 or 400 ``form-invalid``.
+
     """
     expect_body(request, FORM_TYPE, limit_bytes)
     return parse_form(await _read(request, limit_bytes))
@@ -54,6 +56,7 @@ async def read_nothing(request: web.Request) -> None:
 
     Raises:
         Problem: 415, 413, 408, 400 ``json-invalid``, or 422 ``field-unknown``.
+
     """
     expect_nothing(request)
     if request.body_exists:
@@ -74,6 +77,7 @@ def expect_nothing(request: web.Request) -> None:
 
     Raises:
         Problem: 415 ``media-type`` or 413 ``too-large``.
+
     """
     if request.body_exists or "Content-Type" in request.headers:
         expect_body(request, JSON_TYPE)
@@ -84,6 +88,7 @@ def expect_body(request: web.Request, media_type: str, limit_bytes: int = LIMIT_
 
     Raises:
         Problem: 415 ``media-type`` or 413 ``too-large``.
+
     """
     name, *parameters = request.headers.get("Content-Type", "").split(";")
     charset = next((text for text in map(_charset, parameters) if text), "utf-8")
@@ -127,6 +132,7 @@ def parse_json(data: bytes) -> dict[str, Any]:
 
     Raises:
         Problem: 400 ``json-invalid``; 422 ``field-type`` when it is no object.
+
     """
     try:
         text = data.decode("utf-8")
@@ -185,6 +191,7 @@ def parse_form(data: bytes) -> dict[str, str]:
 
     Raises:
         Problem: 400 ``form-invalid``: not ASCII, not UTF-8 inside, a field twice, too many.
+
     """
     if not data:
         return {}

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from gateway.core.tickets import Credential, Keyring, Kind, verify
 from gateway.web.problems import Problem
+from gateway.web.security import came_by_tls
 
 SecureCookies = Literal["auto", "always"]
 WAVES_KEPT_MAX = 8  # tickets of one browser; a ninth pushes the oldest out
@@ -34,6 +35,7 @@ class Cookies:
 
         Raises:
             Problem: 401 ``ticket-missing``, 403 ``ticket-invalid``, 400 ``credential-ambiguous``.
+
         """
         ticket = self.held(request, Kind.TICKET, wave_id)
         if ticket is None:
@@ -45,6 +47,7 @@ class Cookies:
 
         Raises:
             Problem: 401 ``pass-missing``, 403 ``pass-invalid``, 400 ``credential-ambiguous``.
+
         """
         pass_ = self.held(request, Kind.PASS, wave_id)
         if pass_ is None:
@@ -56,6 +59,7 @@ class Cookies:
 
         Raises:
             Problem: 403 for one that we did not make, 400 for two different ones.
+
         """
         text = _shown(request, self.name(request, kind, wave_id))
         if text is None:
@@ -112,12 +116,6 @@ class Cookies:
     def _secure(self, request: web.Request) -> bool:
         plain = not came_by_tls(request) and _is_loopback(request.headers.get("Host", ""))
         return self.secure == "always" or not plain
-
-
-def came_by_tls(request: web.BaseRequest) -> bool:
-    """Say whether the connection is encrypted; what an absolute target claims does not count."""
-    transport = request.transport
-    return transport is not None and transport.get_extra_info("sslcontext") is not None
 
 
 def _is_loopback(host: str) -> bool:

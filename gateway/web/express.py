@@ -16,8 +16,8 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from gateway.web.parsing import (
-    FIELD_BYTES_MAX,
     FIELDS_MAX,
+    PART_BYTES_MAX,
     TARGET_BYTES_MAX,
     HeadTooLargeError,
     parser_problem,
@@ -42,6 +42,7 @@ class Deadlines:
     head_s: float = 10.0  # from the first byte; of the first head, from the connection
     idle_s: float = 75.0  # must exceed that of the proxy in front
     write_s: float = 10.0  # without progress
+    request_s: float = 15.0  # its body and its answer together
     linger_s: float = 2.0  # for a client to stop sending a refused body
     requests_max: int = 1000  # then the connection is closed
 
@@ -66,7 +67,7 @@ class Connection(RequestHandler):
             access_log=None,  # type: ignore[arg-type]  # as aiohttp does
             auto_decompress=False,
             max_line_size=TARGET_BYTES_MAX,
-            max_field_size=FIELD_BYTES_MAX,
+            max_field_size=PART_BYTES_MAX,
             max_headers=FIELDS_MAX,
             **limits,
         )
@@ -80,8 +81,11 @@ class Connection(RequestHandler):
 
     @property
     def is_worn(self) -> bool:
-        """Whether this connection has served as much as one may."""
-        return self._request_count >= self._listener.deadlines.requests_max
+        """Whether this connection ends with the answer under way.
+
+        It does after an upgrade was asked for, too: what follows may not be meant as HTTP.
+        """
+        return self._upgraded or self._request_count >= self._listener.deadlines.requests_max
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless there are too many already."""
@@ -186,6 +190,7 @@ class Connection(RequestHandler):
 
         Raises:
             ConnectionError: part of another answer has been sent already.
+
         """
         if request.writer.output_size > 0:
             raise ConnectionError("part of another answer has been sent already")

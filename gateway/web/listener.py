@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from gateway.web.express import Connection, Deadlines
-from gateway.web.problems import STYLE, ProblemStyle, answer_exception
+from gateway.web.problems import STYLE, Problem, ProblemStyle, answer_exception
 from gateway.web.security import check_head, harden, without_expectation
 
 CONNECTIONS_MAX = 10_000  # a process
@@ -60,10 +60,11 @@ class Listener(web.Server):
         response: web.StreamResponse
         try:
             check_head(request)
-            response = await self._application(without_expectation(request))
+            async with asyncio.timeout(self.deadlines.request_s):
+                response = await self._application(without_expectation(request))
         except Exception as exception:  # noqa: BLE001  nothing may leave as aiohttp's own page
             response = answer_exception(request, exception, self.style)
-            self.refusals[type(exception).__name__] += 1
+            self.refusals[exception.code if isinstance(exception, Problem) else "internal"] += 1
         harden(request, response)
         connection = request.protocol
         assert isinstance(connection, Connection)
@@ -123,6 +124,7 @@ async def start_site(
     Raises:
         UnfitRuntimeError: this Python must not face applicants.
         OSError: the address is taken or not ours.
+
     """
     check_runtime()
     runner = Runner(app, deadlines, connections_max)
@@ -142,6 +144,7 @@ def check_runtime() -> None:
 
     Raises:
         UnfitRuntimeError: with the reason and its cure.
+
     """
     if sys.flags.optimize:
         raise UnfitRuntimeError("python -O removes checks: start without -O and PYTHONOPTIMIZE")

@@ -17,9 +17,8 @@ from aiohttp.http_exceptions import (
 from gateway.web.problems import Problem
 
 TARGET_BYTES_MAX = 4096
-# aiohttp counts name and value together, without the colon. The difference from the target's limit
-# is also what tells the two apart in its error.
-FIELD_BYTES_MAX = 4096 - len(": ")
+# Of a name, and of a value. Differs from the target's, so that the error tells which it was.
+PART_BYTES_MAX = TARGET_BYTES_MAX - len(": ")
 FIELDS_MAX = 64
 
 _REASONS = (  # the first that is found decides

@@ -8,12 +8,13 @@ from collections.abc import Callable
 import orjson
 from aiohttp import web
 
-from gateway.web.applicant import Applicant, PublicServices
+from gateway.web.applicant import Applicant
 from gateway.web.body import JSON_TYPE
 from gateway.web.documents import make_document, serve
 from gateway.web.endpoints import ENDPOINTS
 from gateway.web.openapi import describe
 from gateway.web.problems import STYLE, ProblemStyle, problem_middleware
+from gateway.web.public_services import PublicServices
 from gateway.web.security import security_middleware
 
 __all__ = ["PublicServices", "public_app"]

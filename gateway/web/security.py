@@ -11,10 +11,10 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.typedefs import Handler
 
 from gateway.web.body import CONTINUE, discard
-from gateway.web.cookies import came_by_tls
 from gateway.web.problems import Problem
 
-HEAD_BYTES_MAX = 16 * 1024  # all fields together: aiohttp limits each, not their sum
+FIELD_BYTES_MAX = 4096  # a whole line: aiohttp limits names and values, each for itself
+HEAD_BYTES_MAX = 16 * 1024  # all fields together: aiohttp does not limit their sum
 
 _FEATURES_OFF = (
     "accelerometer=(), autoplay=(), browsing-topics=(), camera=(), display-capture=(), "
@@ -36,7 +36,7 @@ HSTS = "max-age=31536000"
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
 _PLAIN_TARGET = re.compile(r"/(?:[A-Za-z0-9_~-][A-Za-z0-9_.~/-]*)?")
-_TARGET = re.compile(r"(?:[!$-;=?-Z_a-z~@&]|%[0-9A-Fa-f]{2})+")
+_TARGET = re.compile(r"[/?](?:[!$&-;=?-Z_a-z~]|%[0-9A-Fa-f]{2})*")
 _ABSOLUTE = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE)
 _FORBIDDEN_IN_PATH = re.compile(r"%(?:2f|5c)", re.IGNORECASE)
 _DOT_SEGMENT = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
@@ -47,6 +47,7 @@ def check_head(request: web.BaseRequest) -> None:
 
     Raises:
         Problem: 400 ``host`` or ``target``, 405 for CONNECT, 417, 431 or 505.
+
     """
     if request.method == "CONNECT":  # what follows would be a tunnel's
         raise Problem("method", headers={"Allow": "GET, HEAD, POST, DELETE"}, close=True)
@@ -58,7 +59,8 @@ def check_head(request: web.BaseRequest) -> None:
         raise Problem("host", close=True)
     if authority is not None and not _HOST.fullmatch(authority):
         raise Problem("host", close=True)
-    if sum(len(name) + len(value) + 4 for name, value in request.raw_headers) > HEAD_BYTES_MAX:
+    sizes_bytes = [len(name) + len(": ") + len(value) for name, value in request.raw_headers]
+    if max(sizes_bytes) > FIELD_BYTES_MAX or sum(sizes_bytes) > HEAD_BYTES_MAX:
         raise Problem("header-too-large", close=True)
     if request.headers.get("Expect", "100-continue").lower() != "100-continue":
         raise Problem("expectation", close=request.body_exists)
@@ -115,6 +117,7 @@ def check_origin(request: web.BaseRequest) -> None:
 
     Raises:
         Problem: 403 ``cross-site``.
+
     """
     if request.method not in _CHANGING:
         return
@@ -127,6 +130,12 @@ def check_origin(request: web.BaseRequest) -> None:
         foreign = any(origin.lower().partition("://")[2] != own for origin in origins)
     if foreign:
         raise Problem("cross-site", close=request.body_exists)
+
+
+def came_by_tls(request: web.BaseRequest) -> bool:
+    """Say whether the connection is encrypted; what an absolute target claims does not count."""
+    transport = request.transport
+    return transport is not None and transport.get_extra_info("sslcontext") is not None
 
 
 def harden(request: web.BaseRequest, response: web.StreamResponse) -> None:

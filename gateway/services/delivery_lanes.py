@@ -1,0 +1,125 @@
+"""Whose entries go next? All waves' intakes as one: read evenly, settled apart, each failing alone.
+
+Round trips: one read per wave and round, one reclaim per wave and third of the idle time, one settle per
+wave and batch; none of them per registration.
+"""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gateway.core import delivery as rules
+from gateway.core.programme import Wave
+from gateway.ports import IntakeEntry, IntakePort, PortError, Recording, Settled
+from gateway.services.delivery_meter import DeliveryMeter, Failure
+
+IDLE_MS = 200  # with nothing to do, one read waits so long: the delay of other waves, and of a stop
+
+
+@dataclass(slots=True)
+class Lane:
+    """One wave's intake as this process sees it. Instants are the event loop's."""
+
+    wave: Wave
+    reclaim_at_s: float = 0.0
+    shut_until_s: float = 0.0  # after a failure
+    failures: int = 0  # in a row
+
+
+class Lanes:
+    """The intakes of all waves."""
+
+    def __init__(
+        self,
+        intake: IntakePort,
+        waves: Iterable[Wave],
+        consumer: str,
+        *,
+        reclaim_idle_s: float,
+        meter: DeliveryMeter,
+        rng: random.Random,
+    ) -> None:
+        self._intake = intake
+        self._lanes = [Lane(wave) for wave in waves]
+        self._by_wave = {lane.wave.id: lane for lane in self._lanes}
+        self._consumer = consumer
+        self._reclaim_idle_s = reclaim_idle_s
+        self._meter = meter
+        self._rng = rng
+        self._idle = False  # the last round found nothing
+
+    async def collect(self, room: int) -> list[IntakeEntry]:
+        """Return up to ``room`` entries: what one wave leaves of its share goes to those with more.
+
+        With nothing to do it takes ``IDLE_MS`` to say so.
+        """
+        self._lanes.append(self._lanes.pop(0))  # nobody is first twice
+        hungry = [lane for lane in self._lanes if lane.shut_until_s <= now_s()]
+        block_ms = IDLE_MS if self._idle else 0
+        rows: list[IntakeEntry] = []
+        while hungry and len(rows) < room:
+            share, asked, hungry = rules.share(room - len(rows), len(hungry)), hungry, []
+            for lane in asked:
+                count = min(share, room - len(rows))
+                taken = await self._take(lane, count, block_ms) if count else ()
+                block_ms = 0
+                rows += taken
+                if count and len(taken) == count:
+                    hungry.append(lane)
+        self._idle = not rows
+        return rows
+
+    async def settle(self, settled: Iterable[tuple[IntakeEntry, Settled]]) -> None:
+        """Let the intake go of decided entries.
+
+        Where it is down they stay pending and are handed out again: the store will answer as before.
+        """
+        by_wave: defaultdict[str, list[Settled]] = defaultdict(list)
+        for entry, item in settled:
+            by_wave[entry.wave_id].append(item)
+        for wave_id, items in by_wave.items():
+            lane = self._by_wave[wave_id]
+            try:
+                await self._intake.settle(lane.wave, items)
+            except PortError:
+                self._shut(lane)
+                continue
+            for recording in Recording:
+                count = sum(item.state == recording for item in items)
+                if count:
+                    self._meter.settled(recording, count)
+
+    def shut_s(self) -> float:
+        """Return how long it will be until a wave may be read; 0: now."""
+        return max(0.0, min(lane.shut_until_s for lane in self._lanes) - now_s())
+
+    async def _take(self, lane: Lane, count: int, block_ms: int) -> Sequence[IntakeEntry]:
+        """Return entries of one wave, those first that somebody began and did not finish."""
+        try:
+            taken = await self._reclaim(lane, count) if lane.reclaim_at_s <= now_s() else ()
+            taken = taken or await self._intake.read(lane.wave, self._consumer, count, block_ms)
+        except PortError:
+            self._shut(lane)
+            return ()
+        lane.failures = 0
+        return taken
+
+    async def _reclaim(self, lane: Lane, count: int) -> Sequence[IntakeEntry]:
+        idle_ms = round(self._reclaim_idle_s * 1_000)
+        stale = await self._intake.reclaim(lane.wave, self._consumer, count, idle_ms)
+        if len(stale) < count:
+            lane.reclaim_at_s = now_s() + self._reclaim_idle_s / 3
+        return stale
+
+    def _shut(self, lane: Lane) -> None:
+        """Leave a wave alone for a while; the others go on."""
+        self._meter.failure(Failure.INTAKE)
+        lane.failures += 1
+        lane.shut_until_s = now_s() + rules.backoff_s(lane.failures, self._rng.random())
+
+
+def now_s() -> float:
+    """Return the event loop's clock: monotonic, this process's own."""
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,43 @@
+"""A store in memory: for tests and simulations, held to the same suite as the real ones."""
+
+from collections.abc import Callable, Sequence
+
+from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutcome
+from gateway.stores.rows import collision, kept, misfit
+
+
+class MemoryStore:
+    """``StorePort`` that forgets with its process."""
+
+    def __init__(self, now_us: Callable[[], int]) -> None:
+        self.is_down = False
+        self.rows: dict[str, IntakeEntry] = {}  # by receipt
+        self.recorded_at_us: dict[str, int] = {}  # by receipt
+        self._persons: set[tuple[str, bytes]] = set()
+        self._now_us = now_us
+
+    async def put(self, rows: Sequence[IntakeEntry]) -> Sequence[RowOutcome]:
+        """Record the rows; one outcome per row, in their order."""
+        await self.probe()
+        return [self._record(row) for row in rows]
+
+    async def probe(self) -> None:
+        """Raise while the store is down."""
+        if self.is_down:
+            raise PortUnavailableError("the store is down")
+
+    async def close(self) -> None:
+        """Be down from here on."""
+        self.is_down = True
+
+    def _record(self, row: IntakeEntry) -> RowOutcome:
+        reason = misfit(row)
+        if reason:
+            return RowOutcome(row.receipt, Recording.REJECTED, reason)
+        standing = self.rows.get(row.receipt)
+        if standing or (row.programme_id, row.person) in self._persons:
+            return collision(row, kept(standing) if standing else None)
+        self.rows[row.receipt] = row
+        self.recorded_at_us[row.receipt] = self._now_us()
+        self._persons.add((row.programme_id, row.person))
+        return RowOutcome(row.receipt, Recording.RECORDED)

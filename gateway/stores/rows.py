@@ -1,0 +1,53 @@
+"""Will this row ever fit, and who stands in its way? The same answers for every store.
+
+Reasons are fixed words: they travel to dead letters, logs and screens, and hold nothing of the row.
+"""
+
+import json
+from typing import NoReturn
+
+from gateway.ports import IntakeEntry, Recording, RowOutcome
+
+PERSON_BYTES = 32
+INSTANT_US_MAX = 2**63 - 1  # what a 64-bit column holds
+
+Kept = tuple[str, str, bytes, bytes]  # wave_id, programme_id, person, payload
+
+
+def misfit(row: IntakeEntry) -> str:
+    """Return why no try will ever record the row; empty where it fits."""
+    if not all(text and text.isascii() for text in (row.receipt, row.wave_id, row.programme_id)):
+        return "identifier-invalid"
+    if len(row.person) != PERSON_BYTES:
+        return "person-invalid"
+    if not 0 <= row.accepted_at_us <= INSTANT_US_MAX:
+        return "instant-invalid"
+    return "" if _is_form(row.payload) else "payload-invalid"
+
+
+def kept(row: IntakeEntry) -> Kept:
+    """Return what must be the same in the store for the row to be recorded already."""
+    return row.wave_id, row.programme_id, row.person, row.payload
+
+
+def collision(row: IntakeEntry, standing: Kept | None) -> RowOutcome:
+    """Say what a row is whose receipt or person stands in the store.
+
+    ``standing`` is the row under its own receipt; None: there is none, so the person was hit.
+    """
+    if standing is None:
+        return RowOutcome(row.receipt, Recording.DUPLICATE)
+    if standing == kept(row):
+        return RowOutcome(row.receipt, Recording.RECORDED)
+    return RowOutcome(row.receipt, Recording.REJECTED, "receipt-taken")
+
+
+def _is_form(payload: bytes) -> bool:
+    try:
+        return isinstance(json.loads(payload.decode(), parse_constant=_refuse), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)  # NaN and the infinities are Python's, not JSON's

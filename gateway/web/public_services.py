@@ -1,0 +1,108 @@
+"""What the public listener speaks for, and what API and pages without script do alike.
+
+Which room a path names, what browsers keep, how often one ticket or pass may ask.
+"""
+
+import math
+import re
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from gateway.core.tickets import Credential, Kind
+from gateway.services.admission import Admission
+from gateway.services.front_door import FrontDoor
+from gateway.services.intake import Intake
+from gateway.services.rooms import LiveRoom, Rooms
+from gateway.web.cookies import Cookies
+from gateway.web.limits import BURST, Pace
+from gateway.web.problems import Problem
+
+ATTEMPT_INTERVAL_S = 6.0  # 10 registration attempts a minute with one pass
+TICKET_GRACE_S = 86_400  # after the wave: its holder comes back for the receipt
+_WAVE = re.compile(r"[a-z0-9-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class PublicServices:
+    """What the public listener speaks for."""
+
+    rooms: Rooms
+    front_door: FrontDoor
+    admission: Admission
+    intake: Intake
+    cookies: Cookies
+    polls: Pace = field(default_factory=Pace)  # by ticket
+    attempts: Pace = field(default_factory=Pace)  # by pass
+
+    def room_of(self, request: web.Request) -> LiveRoom:
+        """Return the room that the path names.
+
+        Raises:
+            Problem: 404 ``wave-unknown``.
+
+        """
+        wave_id = request.match_info["wave"]
+        room = self.rooms.get(wave_id) if _WAVE.fullmatch(wave_id) else None
+        if room is None:
+            raise Problem("wave-unknown")
+        return room
+
+    def keep_ticket(
+        self, request: web.Request, response: web.StreamResponse, room: LiveRoom, text: str
+    ) -> None:
+        """Have the browser keep its ticket until the wave is over."""
+        life_s = _seconds_to(room, room.current().closes_at_us) + TICKET_GRACE_S
+        wave_id = room.wave.id
+        self.cookies.keep(request, response, Kind.TICKET, wave_id, text=text, life_s=life_s)
+
+    def keep_pass(
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        room: LiveRoom,
+        text: str,
+        *,
+        expires_at_us: int,
+    ) -> None:
+        """Have the browser keep its pass for the life of it."""
+        life_s = _seconds_to(room, expires_at_us)
+        wave_id = room.wave.id
+        self.cookies.keep(request, response, Kind.PASS, wave_id, text=text, life_s=life_s)
+
+    def check_attempt(self, held: Credential) -> None:
+        """Count one attempt to register with a pass.
+
+        Raises:
+            Problem: 429 ``too-many-requests``.
+
+        """
+        key = (held.wave_id, held.number, held.serial)
+        _check(self.attempts, key)
+        self.attempts.count(key, ATTEMPT_INTERVAL_S, now_s=time.monotonic())
+
+    def check_poll(self, ticket: Credential) -> None:
+        """Refuse a ticket that asks far more often than it was told to.
+
+        Raises:
+            Problem: 429 ``too-many-requests``.
+
+        """
+        _check(self.polls, (ticket.wave_id, ticket.number))
+
+    def count_poll(self, ticket: Credential, told_s: float) -> None:
+        """Count one look at a place, with the interval it was told."""
+        key = (ticket.wave_id, ticket.number)
+        self.polls.count(key, told_s / BURST, now_s=time.monotonic())
+
+
+def _seconds_to(room: LiveRoom, instant_us: int) -> int:
+    return max(0, math.ceil((instant_us - room.now_us()) / 1_000_000))
+
+
+def _check(pace: Pace, key: Hashable) -> None:
+    wait_s = pace.wait_s(key, now_s=time.monotonic())
+    if wait_s > 0:
+        raise Problem("too-many-requests", retry_after_s=wait_s)

@@ -1,0 +1,159 @@
+"""An intake in memory: streams with a consumer group, pending entries, reclaim and dead letters.
+
+What ``redis/intake`` keeps, by the event loop's clock. Acceptance is idempotent by pass and person, and
+knows neither quota nor expiry: those are the room's, in ``core/passes``.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from gateway.core.programme import Wave
+from gateway.ports import (
+    Accepted,
+    IntakeEntry,
+    ReceiptRecord,
+    Refusal,
+    Registration,
+    RoomMissingError,
+    Settled,
+)
+from tests.adapters.faults import Fault, no_fault, suffering
+
+
+def loop_us() -> int:
+    """Return the event loop's clock in microseconds."""
+    return int(asyncio.get_running_loop().time() * 1_000_000)
+
+
+@dataclass(slots=True)
+class Held:
+    """An entry handed out and not settled."""
+
+    consumer: str
+    since_us: int
+    deliveries: int = 1
+
+
+@dataclass(slots=True)
+class Stream:
+    """One wave's intake."""
+
+    entries: dict[str, IntakeEntry] = field(default_factory=dict)  # by id, in order
+    unread: list[str] = field(default_factory=list)
+    pending: dict[str, Held] = field(default_factory=dict)
+    dead: list[tuple[IntakeEntry, str]] = field(default_factory=list)  # with the reason
+    arrival: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class MemoryIntake:
+    """``IntakePort`` that forgets with its process."""
+
+    def __init__(self) -> None:
+        self.streams: dict[str, Stream] = {}
+        self.missing: set[str] = set()  # waves without a room
+        self.records: dict[str, ReceiptRecord] = {}
+        self.reads = 0
+        self.fault: Callable[[], Fault] = no_fault
+        self._spent: dict[tuple[str, int], Registration] = {}
+        self._persons: dict[tuple[str, bytes], Registration] = {}
+        self._serial = 0
+
+    def stream(self, wave: Wave) -> Stream:
+        return self.streams.setdefault(wave.id, Stream())
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(stream.entries for stream in self.streams.values())
+
+    def append(self, wave: Wave, receipt: str, person: bytes, payload: bytes) -> IntakeEntry:
+        """Put one accepted registration into the stream, whatever the rules say of it."""
+        self._serial += 1
+        entry_id, now_us = f"{self._serial}-0", loop_us()
+        entry = IntakeEntry(
+            entry_id, wave.id, wave.programme_id, receipt, person, payload, now_us
+        )
+        stream = self.stream(wave)
+        stream.entries[entry_id] = entry
+        stream.unread.append(entry_id)
+        stream.arrival.set()
+        self.records[receipt] = ReceiptRecord(receipt, wave.id, "received", now_us, 0)
+        return entry
+
+    async def accept(self, wave: Wave, registration: Registration) -> Accepted | Refusal:
+        """Spend the pass and append the entry."""
+        async with suffering(self.fault):
+            answer = self._accept(wave, registration)
+        return answer
+
+    def _accept(self, wave: Wave, registration: Registration) -> Accepted | Refusal:
+        pass_, person = (wave.id, registration.serial), (wave.programme_id, registration.person)
+        first = self._spent.get(pass_) or self._persons.get(person) or registration
+        if (first.person, first.content) != (registration.person, registration.content):
+            by_pass = pass_ in self._spent
+            return Refusal.PASS_USED if by_pass else Refusal.ALREADY_REGISTERED
+        if first is registration:
+            self.append(wave, first.receipt, first.person, first.payload)
+        self._spent[pass_] = self._persons[person] = first
+        return Accepted(first.receipt, self.records[first.receipt].received_at_us)
+
+    async def find_receipt(self, programme_id: str, receipt: str) -> ReceiptRecord | None:
+        """Look one receipt up; one programme is as good as another here."""
+        async with suffering(self.fault):
+            record = self.records.get(receipt)
+        return record
+
+    async def read(
+        self, wave: Wave, consumer: str, count: int, block_ms: int
+    ) -> Sequence[IntakeEntry]:
+        """Hand out new entries, waiting for the first."""
+        self.reads += 1
+        stream = self.stream(wave)
+        async with suffering(self.fault):
+            self._check(wave)
+            if not stream.unread and block_ms:
+                stream.arrival.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(block_ms / 1_000):
+                        await stream.arrival.wait()
+            taken, stream.unread = stream.unread[:count], stream.unread[count:]
+            for entry_id in taken:
+                stream.pending[entry_id] = Held(consumer, loop_us())
+        return [stream.entries[entry_id] for entry_id in taken]
+
+    async def reclaim(
+        self, wave: Wave, consumer: str, count: int, idle_ms: int
+    ) -> Sequence[IntakeEntry]:
+        """Hand out again what was not settled in time, whoever held it."""
+        stream, entries = self.stream(wave), []
+        async with suffering(self.fault):
+            self._check(wave)
+            oldest_us = loop_us() - idle_ms * 1_000
+            idle = [key for key, held in stream.pending.items() if held.since_us <= oldest_us]
+            for entry_id in idle[:count]:
+                deliveries = stream.pending[entry_id].deliveries + 1
+                stream.pending[entry_id] = Held(consumer, loop_us(), deliveries)
+                entries.append(replace(stream.entries[entry_id], deliveries=deliveries))
+        return entries
+
+    async def settle(self, wave: Wave, settled: Sequence[Settled]) -> None:
+        """Acknowledge, remove, and tell the receipts; what was settled before changes nothing."""
+        stream = self.stream(wave)
+        async with suffering(self.fault):
+            self._check(wave)
+            for item in settled:
+                held = stream.pending.pop(item.entry_id, None)
+                if held is None:
+                    continue
+                entry = replace(stream.entries.pop(item.entry_id), deliveries=held.deliveries)
+                if item.state == "rejected":
+                    stream.dead.append((entry, item.reason))
+                record = self.records[item.receipt]
+                self.records[item.receipt] = replace(
+                    record, state=item.state, recorded_at_us=loop_us()
+                )
+
+    def _check(self, wave: Wave) -> None:
+        if wave.id in self.missing:
+            raise RoomMissingError(wave.id)

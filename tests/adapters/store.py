@@ -1,0 +1,33 @@
+"""A store in front of a store, that fails as it is told to and notes what it was offered."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from gateway.ports import IntakeEntry, RowOutcome, StorePort
+from tests.adapters.faults import Fault, no_fault, suffering
+
+
+@dataclass
+class FaultyStore:
+    """``StorePort``."""
+
+    inner: StorePort
+    fault: Callable[[], Fault] = no_fault
+    poison: set[str] = field(default_factory=set)  # receipts whose row raises a foreign error
+    offers: list[tuple[float, int]] = field(default_factory=list)  # when, how many rows
+
+    async def put(self, rows: Sequence[IntakeEntry]) -> Sequence[RowOutcome]:
+        self.offers.append((asyncio.get_running_loop().time(), len(rows)))
+        async with suffering(self.fault):
+            spoilt = [row for row in rows if row.receipt in self.poison]
+            if spoilt:
+                raise KeyError(spoilt[0].payload)
+            outcomes = await self.inner.put(rows)
+        return outcomes
+
+    async def probe(self) -> None:
+        await self.inner.probe()
+
+    async def close(self) -> None:
+        await self.inner.close()

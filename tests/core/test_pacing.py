@@ -1,0 +1,70 @@
+"""I-53 and the honest wait: intervals fit the budget, ranges hold what is measured."""
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core import pacing
+
+
+@given(st.floats(0.1, 1_000), st.floats(1, 100_000), st.floats(50, 100_000))
+def test_the_stretch_brings_the_expected_load_into_the_budget(
+    rate: float, last_eta_s: float, budget: float
+) -> None:
+    s = pacing.stretch(rate, last_eta_s, budget)
+    assert s >= 1
+    phi, shortest = min(1.0, pacing.PHI * s), s * pacing.POLL_S_MIN
+    load = rate / phi * (1 + math.log(max(1.0, phi * last_eta_s / shortest)))
+    assert load <= budget * 1.001 or s == pacing.STRETCH_MAX
+
+
+@given(st.floats(0, 100_000), st.floats(1, 64))
+def test_nobody_is_asked_more_often_than_the_least_interval(remaining: float, s: float) -> None:
+    assert min(s * pacing.POLL_S_MIN, pacing.POLL_S_MAX) <= pacing.poll_s(remaining, s) <= 120
+
+
+@given(st.integers(0, 2_000_000), st.floats(0.1, 500), st.floats(0.1, 500))
+def test_the_range_holds_the_wait_at_both_measured_rates(
+    ahead: int, short: float, long: float
+) -> None:
+    known = pacing.eta_s(ahead, short, long)
+    assert known is not None
+    low, high = known
+    assert low <= ahead / max(short, long)
+    assert high >= ahead / min(short, long)
+    assert low < high
+
+
+def test_an_unknown_wait_is_said_to_be_unknown() -> None:
+    assert pacing.eta_s(100, None, None) is None
+    assert pacing.eta_s(100, 0.0, 0.0) is None
+    advance = pacing.Advance()
+    assert advance.per_s() is None
+    for second in range(4):
+        advance.add(second * 1_000_000, second * 10)
+    assert advance.per_s() is None
+
+
+def test_the_advance_is_measured_over_its_window() -> None:
+    advance = pacing.Advance()
+    for second in range(400):
+        advance.add(
+            second * 1_000_000, second * (10 if second < 300 else 10) + max(0, second - 340) * 10
+        )
+    assert advance.per_s(pacing.SHORT_US) == 20.0 - 10 * 1 / 60
+    assert 10 < (advance.per_s(pacing.LONG_US) or 0) < 13
+
+
+@given(st.floats(0, 1))
+def test_before_opening_all_wake_once_spread_behind_it(share: float) -> None:
+    assert pacing.opening_poll_s(3_600, 60, share) >= 250
+    wake = pacing.opening_poll_s(100, 60, share)
+    assert 100 < wake <= 161
+
+
+def test_the_outlook_counts_those_in_front() -> None:
+    assert pacing.outlook(10, 0, 1.0) == "full"
+    assert pacing.outlook(10, 11, 1.0) == "likely"
+    assert pacing.outlook(10, 10, 1.0) == "unlikely"
+    assert pacing.outlook(10, 6, 0.5) == "likely"
