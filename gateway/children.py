@@ -139,6 +139,7 @@ class ReadySocket:
         self.path = path
         self._events: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        path.unlink(missing_ok=True)  # of a supervisor that was killed
         self._socket.bind(str(path))
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._hear)
 
@@ -158,6 +159,7 @@ class ReadySocket:
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._socket.fileno())
         self._socket.close()
+        self.path.unlink(missing_ok=True)
 
 
 def ending(code: int) -> str:

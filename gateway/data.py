@@ -7,7 +7,10 @@ also when the supervisor is killed.
 import fcntl
 import os
 import shutil
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.faults import CannotStartError, ConfigurationError, Fault
@@ -15,6 +18,7 @@ from gateway.settings import EMBEDDED, Settings
 
 ENDING_S_MAX = 5.0  # for the children of a killed supervisor to be gone
 LOOK_S = 0.05
+SOCKET_DIRECTORY_BYTES_MAX = 88  # the kernel takes 107 bytes for the path of a socket
 
 
 class DataInUseError(CannotStartError):
@@ -29,6 +33,17 @@ def valkey_directory(settings: Settings) -> Path:
 def store_file(settings: Settings) -> Path:
     """Return the store's SQLite file."""
     return Path(settings.store.url.removeprefix("sqlite:///"))
+
+
+@contextmanager
+def socket_directory(settings: Settings) -> Iterator[Path]:
+    """Yield where sockets lie: with the data, or elsewhere when that path is too long."""
+    home = Path(settings.data.dir).resolve()
+    if len(os.fsencode(home)) <= SOCKET_DIRECTORY_BYTES_MAX:
+        yield home
+        return
+    with tempfile.TemporaryDirectory(prefix="gateway-") as elsewhere:
+        yield Path(elsewhere)
 
 
 def lock(directory: Path) -> int:

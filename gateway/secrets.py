@@ -3,7 +3,8 @@
 ``ticket.key`` and ``pass.key`` hold "<id> <64 hex digits>"; ``.previous`` and ``.next`` beside them
 verify and never sign. ``pepper.key`` and ``draw.key`` hold 64 hex digits. Files are 0400 in a 0700
 directory, and all or none of them are made: a new pepper beside old registrations would let
-everybody register again.
+everybody register again. ``ctl.credential`` opens the operators' listener from this machine, and
+``operators.json`` holds the digests of all credentials.
 """
 
 import os
@@ -11,16 +12,19 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.core.credentials import Role, enrol, write_operators
 from gateway.core.tickets import Key, Keyring
 from gateway.faults import ConfigurationError, Fault
 
 KEY_BYTES = 32
 RINGS = ("ticket.key", "pass.key")
 SINGLES = ("pepper.key", "draw.key")
+CREDENTIAL, OPERATORS = "ctl.credential", "operators.json"
+OPERATOR_ID = "local"
 RING_LINE = re.compile(r"(0|[1-9][0-9]{0,2}) ([0-9a-f]{64})\n?")
 SINGLE_LINE = re.compile(r"([0-9a-f]{64})\n?")
 OTHERS = 0o007  # the permission bits of everybody else; a group may read, as mounted secrets need
@@ -41,8 +45,8 @@ def exist(directory: str | Path) -> bool:
     return any((Path(directory) / name).exists() for name in RINGS + SINGLES)
 
 
-def make_secrets(directory: str | Path, extra: Mapping[str, str] | None = None) -> None:
-    """Make new keys, and ``extra`` files beside them: after a crash all or none are there.
+def make_secrets(directory: str | Path) -> None:
+    """Make new keys and the first operator's credential: after a crash all or none are there.
 
     Raises:
         OSError: the directory holds something already, or cannot be made.
@@ -54,7 +58,7 @@ def make_secrets(directory: str | Path, extra: Mapping[str, str] | None = None) 
     lines |= {name: f"{secrets.token_hex(KEY_BYTES)}\n" for name in SINGLES}
     draft = Path(tempfile.mkdtemp(prefix=".secrets-", dir=directory.parent))  # 0700 from birth
     try:
-        for name, line in (lines | dict(extra or {})).items():
+        for name, line in (lines | _first_operator()).items():
             _write(draft / name, line)
         _sync(draft)
         draft.rename(directory)
@@ -62,6 +66,14 @@ def make_secrets(directory: str | Path, extra: Mapping[str, str] | None = None) 
     except OSError:
         shutil.rmtree(draft, ignore_errors=True)
         raise
+
+
+def _first_operator() -> dict[str, str]:
+    """Return the credential that ``gateway ctl`` takes here, and the list that knows its digest."""
+    now_us = time.time_ns() // 1_000
+    secret = secrets.token_bytes(KEY_BYTES)
+    credential, operator = enrol(OPERATOR_ID, Role.ADMIN, secret, now_us=now_us)
+    return {CREDENTIAL: f"{credential}\n", OPERATORS: write_operators([operator])}
 
 
 def load_secrets(directory: str | Path) -> Secrets:

@@ -9,7 +9,6 @@ import asyncio
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -54,20 +53,20 @@ def up(
     with ExitStack() as held:
         lock = data.lock(Path(settings.data.dir))
         held.callback(os.close, lock)
-        if fresh:
-            data.delete(settings)
         environ = dict(environ)
-        running = Running(
-            public_url=_listen("public", settings.public, environ, held),
-            operator_url=_listen("operator", settings.operator, environ, held),
-            first_start=prepare_secrets(settings),
-        )
-        place = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="gateway-")))
+        public_url = _listen("public", settings.public, environ, held)
+        operator_url = _listen("operator", settings.operator, environ, held)
+        if fresh:  # only now: nothing is deleted for a system that cannot start
+            data.delete(settings)
+        running = Running(public_url, operator_url, prepare_secrets(settings))
+        sockets = held.enter_context(data.socket_directory(settings))
 
         async def run() -> None:
-            ready_socket = ReadySocket(place / "ready.sock")
+            ready_socket = ReadySocket(sockets / "ready.sock")
             try:
-                system = System(settings, config, environ, ready_socket, place, lock, command, say)
+                system = System(
+                    settings, config, environ, ready_socket, sockets, lock, command, say
+                )
                 await _run(system, lambda: on_ready(running))
             finally:
                 ready_socket.close()

@@ -23,7 +23,7 @@ class System:
     config: Path | None
     environ: Mapping[str, str]
     ready_socket: ReadySocket
-    run_directory: Path  # for sockets whose place beside the data has too long a path
+    sockets: Path  # the directory where they lie
     lock: int  # descriptor, inherited by every child
     command: Sequence[str]  # what runs `gateway`
     say: Say
@@ -78,7 +78,7 @@ class System:
 
     @property
     def _socket(self) -> Path:
-        return valkey.socket_path(data.valkey_directory(self.settings), self.run_directory)
+        return self.sockets / "valkey.sock"
 
 
 async def _answers(socket: Path, _pid: int) -> bool:

@@ -15,7 +15,6 @@ from pathlib import Path
 from gateway.faults import CannotStartError
 
 VERSION_MIN = (7, 0)  # scripts begin with #!lua
-SOCKET_PATH_BYTES_MAX = 100  # the kernel takes 107; Valkey needs some for a temporary name
 LOG_BYTES_MAX = 1_000_000
 SILENCE_S_MAX = 10.0  # at start; loading the append-only file may take as long as it takes
 PROBE_S = 0.02
@@ -56,13 +55,6 @@ def _check_version(binary: str) -> None:
     version = re.search(r"v=(\d+)\.(\d+)", said)
     if not version or (int(version[1]), int(version[2])) < VERSION_MIN:
         raise ValkeyError(f"{binary} is older than {VERSION_MIN[0]}.{VERSION_MIN[1]}")
-
-
-def socket_path(directory: Path, elsewhere: Path) -> Path:
-    """Choose the socket's place: beside the data, or ``elsewhere`` when that path is too long."""
-    path = directory.resolve() / "valkey.sock"
-    fits = len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX
-    return path if fits else elsewhere / "valkey.sock"
 
 
 def command(server: Path, directory: Path, socket: Path) -> list[str]:

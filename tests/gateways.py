@@ -66,6 +66,8 @@ class RunningGateway:
     process: subprocess.Popen[str] | None = None
     lines: list[str] = field(default_factory=list)  # what it has said, both streams
 
+    listening: threading.Thread = field(default_factory=threading.Thread)
+
     wave = "trial-1"
 
     def start(self) -> None:
@@ -78,14 +80,16 @@ class RunningGateway:
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
-        threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
+        self.listening = threading.Thread(target=self._listen, args=(self.process,), daemon=True)
+        self.listening.start()
         wait_for(self._settled, timeout_s=30, what="gateway up is ready")
         assert self.process.poll() is None, "\n".join(self.lines)
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self.lines.append(line.rstrip())
+        with process.stdout as stream:
+            for line in stream:
+                self.lines.append(line.rstrip())
 
     def _settled(self) -> bool:
         assert self.process is not None
@@ -97,7 +101,9 @@ class RunningGateway:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        return self.process.wait(30)
+        code = self.process.wait(30)
+        self.listening.join(10)
+        return code
 
     def children(self, command: str) -> list[int]:
         """Return the pids of its children whose command line holds ``command``."""

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.core.credentials import Role, find, read_operators
 from gateway.core.tickets import Key
 from gateway.faults import ConfigurationError
-from gateway.secrets import RINGS, SINGLES, exist, load_secrets, make_secrets
+from gateway.secrets import CREDENTIAL, OPERATORS, RINGS, SINGLES, exist, load_secrets, make_secrets
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def refusal(directory: Path) -> str:
 
 
 def test_new_keys_are_random_private_and_complete(directory: Path, tmp_path: Path) -> None:
-    assert {path.name for path in directory.iterdir()} == {*RINGS, *SINGLES}
+    assert {path.name for path in directory.iterdir()} == {*RINGS, *SINGLES, CREDENTIAL, OPERATORS}
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()} == {0o400}
     make_secrets(tmp_path / "other")
@@ -57,11 +58,12 @@ def test_keys_are_made_together_or_not_at_all(directory: Path) -> None:
     assert [path.name for path in directory.parent.iterdir()] == ["secrets"]
 
 
-def test_files_that_go_with_the_keys_are_as_private(tmp_path: Path) -> None:
-    make_secrets(tmp_path / "secrets", {"ctl.credential": "gwo_1\n"})
-    extra = tmp_path / "secrets" / "ctl.credential"
-    assert extra.read_text() == "gwo_1\n"
-    assert stat.S_IMODE(extra.stat().st_mode) == 0o400
+def test_the_first_operator_is_known_by_the_credential_beside_the_keys(directory: Path) -> None:
+    credential = (directory / CREDENTIAL).read_text().strip()
+    (operator,) = read_operators((directory / OPERATORS).read_text())
+    assert find([operator], credential) == operator
+    assert operator.role is Role.ADMIN
+    assert credential not in (directory / OPERATORS).read_text()
 
 
 def test_one_key_is_enough_to_exist(directory: Path, tmp_path: Path) -> None:

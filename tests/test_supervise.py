@@ -96,7 +96,7 @@ class Place:
 
     @property
     def socket(self) -> Path:
-        return self.data / "valkey" / "valkey.sock"
+        return self.data / "valkey.sock"
 
     def events(self, what: str) -> list[dict[str, Any]]:
         lines = self.record.read_text().splitlines() if self.record.exists() else []
@@ -190,7 +190,7 @@ def test_a_signal_drains_doors_then_delivery_and_exits_with_0(
     with place.running() as up:
         assert up.end(number) == (0, "")
     assert place.commands("end") == ["serve", "serve", "deliver"]
-    assert not place.socket.exists()
+    assert {path.name for path in place.data.iterdir()} == {"lock", "secrets", "valkey"}
 
 
 def test_what_valkey_holds_survives_a_restart(place: Place) -> None:
@@ -296,6 +296,7 @@ def test_data_under_a_long_path_get_their_socket_elsewhere(place: Place) -> None
     with place.running(GATEWAY_DATA_DIR=str(place.data)):
         url = place.events("start")[0]["environ"]["GATEWAY_REDIS_URL"]
         assert len(url) < 100
+        assert not url.startswith(f"unix://{place.data}")
         with redis.Redis(unix_socket_path=url.removeprefix("unix://")) as client:
             assert client.ping()
 

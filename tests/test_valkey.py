@@ -54,14 +54,6 @@ def test_without_any_server_it_is_said_what_to_do(no_package: Path) -> None:
         valkey.find_server()
 
 
-def test_the_socket_lies_beside_the_data_unless_its_path_is_too_long(folder: Path) -> None:
-    assert valkey.socket_path(folder, Path("/other")) == folder / "valkey.sock"
-    long = folder / ("x" * 90)
-    assert valkey.socket_path(long, Path("/other")) == Path("/other/valkey.sock")
-    umlauts = folder / ("ü" * 45)  # the limit is in bytes
-    assert valkey.socket_path(umlauts, Path("/other")) == Path("/other/valkey.sock")
-
-
 def test_no_server_takes_an_empty_log_or_a_missing_one_for_an_explanation(folder: Path) -> None:
     assert valkey.explain(folder) == "; it left no log"
     (folder / "valkey.log").write_text("\n".join(map(str, range(5_000))) + "\n")

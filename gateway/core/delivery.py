@@ -39,8 +39,9 @@ class Pace:
         self._refill(now_us)
         return bucket.wait_us(self._level, rows - 1, rate_milli_per_s=self._rate_milli_per_s)
 
-    def pay(self, rows: int) -> None:
+    def pay(self, rows: int, now_us: int) -> None:
         """Take the tokens of ``rows`` that go now."""
+        self._refill(now_us)  # what dripped into a full bucket until now is lost
         self._level -= rows * bucket.TOKEN
 
     def _refill(self, now_us: int) -> None:

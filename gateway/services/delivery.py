@@ -63,7 +63,7 @@ class Delivery:
                 return
             rows = await self._lanes.collect(self._pace.room(_now_us()))
             if rows:
-                self._pace.pay(len(rows))
+                self._pace.pay(len(rows), _now_us())
                 await self._deliver(rows, stop)
             else:
                 self._meter.oldest_age_s(0.0)
@@ -87,7 +87,7 @@ class Delivery:
                 failures += 1
                 await _pause(stop, rules.backoff_s(failures, self._rng.random()))
                 await self._wait_for_tokens(len(batch), stop)
-                self._pace.pay(len(batch))
+                self._pace.pay(len(batch), _now_us())
             except Exception as error:  # noqa: BLE001  one poisoned row must not stop the others
                 self._meter.failure(Failure.BATCH)
                 if len(batch) > 1:

@@ -44,8 +44,8 @@ class FrontDoor:
         self._token_bytes = token_bytes
 
     async def join(self, room: LiveRoom, held: Credential | None) -> Welcome | NotOpen:
-        """Give a ticket; whoever shows a valid one gets that one again."""
-        if held is not None:
+        """Give a ticket; whoever shows a valid one gets that one again, unless it was left."""
+        if held is not None and not room.has_left(held.number):
             snapshot = room.current()
             text = sign(self._keys, held)
             poll_s = self._poll_s(room, snapshot, held.number)

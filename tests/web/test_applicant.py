@@ -29,6 +29,7 @@ from gateway.web.applicant import Applicant
 from gateway.web.catalogue import CATALOGUE
 from gateway.web.endpoints import ENDPOINTS
 from gateway.web.listener import Site
+from gateway.web.openapi import SCHEMAS
 from tests.web.house import MINUTE_US, NIK, NOW_US, OPEN, VALUES, House
 from tests.web.wire import Answer, ask, request, serving, wire
 
@@ -465,6 +466,31 @@ def test_every_endpoint_has_a_handler_and_every_code_is_in_the_catalogue() -> No
     assert sorted(names) == sorted(name for name in vars(Applicant) if not name.startswith("_"))
     for endpoint in ENDPOINTS:
         assert set(endpoint.problems) <= set(CATALOGUE), endpoint.name
+
+
+async def test_answers_have_the_members_that_the_description_names(
+    site: Site, house: House
+) -> None:
+    receipt = receipts.make(bytes(range(16)))
+    house.intake.answers["accept"] = Accepted(receipt, NOW_US)
+    record = ReceiptRecord(receipt, "wave-1", "received", NOW_US, 0)
+    house.intake.answers["find_receipt"] = record
+    house.room.answers["look"] = Standing("admitted", 1, NOW_US + 10 * MINUTE_US, 1)
+    extension = request(f"{WAVE}/pass/extension", "POST", Authorization=f"Bearer {house.pass_()}")
+    given = {
+        "Ticket": await join(site),
+        "Board": await ask(site, request(f"{WAVE}/board")),
+        "Place": await place(site, house.ticket()),
+        "Pass": await claim(site, house.ticket()),
+        "Waiting": await claim(site, house.ticket(30)),
+        "Extension": await ask(site, extension),
+        "Registration": await ask(site, registering(house.pass_())),
+        "Receipt": await ask(site, request(f"/v1/registrations/{receipt}")),
+        "Problem": await ask(site, registering(house.pass_(), {})),
+    }
+    for name, answer in given.items():
+        schema = SCHEMAS[name]
+        assert set(schema["required"]) <= set(answer.json) <= set(schema["properties"]), name
 
 
 async def test_the_description_is_openapi_and_names_every_path(site: Site) -> None:

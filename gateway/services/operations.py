@@ -1,0 +1,186 @@
+"""What operators see and change: how all waves stand, and the policy of each, with its revision.
+
+A change is validated as a whole, compared with the revision it was made for, and written together
+with its audit record in one step. Round trips: status one, policy one, change two, audit one a wave.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from gateway.core.clock import iso
+from gateway.core.policy import Policy, Violation, diff, validate
+from gateway.core.programme import Wave
+from gateway.ports import PolicyPort, PolicyRevision, PortError, Stale
+from gateway.services.overview import age_s, doubt, overview
+from gateway.services.rooms import LiveRoom, Rooms
+
+AUDIT_COUNT = 100  # records told at once
+
+Changes = Mapping[str, tuple[Any, Any]]  # field -> (before, after)
+
+
+class AuditedPolicies(PolicyPort, Protocol):
+    """Policies and the records of who changed them. When it is down, nothing is told: it raises."""
+
+    async def audit(self, wave: Wave, count: int) -> Sequence[Mapping[str, str]]:
+        """Return the latest records, newest first: revision, at_us, and what ``change`` was given."""
+
+
+class ProcessesPort(Protocol):
+    """The table of live processes. When it is down, a process knows of itself alone."""
+
+    async def alive(self) -> Sequence[Mapping[str, Any]]:
+        """Return the rows heard of lately: what ``Operations.row`` told, ``process`` and ``age_s``."""
+
+
+@dataclass(slots=True)
+class Condition:
+    """What a process finds out about itself; its maker keeps it up to date."""
+
+    process: str = ""  # its name in the table of processes
+    pid: int = 0
+    draining: bool = False
+    faults: tuple[str, ...] = ()  # of this process: it should get no traffic
+    hazards: tuple[str, ...] = ()  # of its surroundings: what is accepted now may not be durable
+    notices: tuple[str, ...] = ()  # to be seen by every operator, such as a safeguard switched off
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What this process can do now."""
+
+    ready: bool  # False: it should get no traffic
+    accepting: bool  # whether a registration sent now would be durable
+    reasons: tuple[str, ...]  # why not; empty when all is well
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChange:
+    """A change made, or what it would make."""
+
+    revision: int  # in force after it; the one read, when nothing was written
+    policy: Policy
+    changes: Changes  # empty: it was so already, and nothing was written
+
+
+class Operations:
+    """Status, policy and audit of all waves, as one process sees them."""
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        policies: AuditedPolicies,
+        processes: ProcessesPort,
+        condition: Condition,
+        *,
+        now_us: Callable[[], int],
+    ) -> None:
+        self._rooms, self._policies, self._processes = rooms, policies, processes
+        self._condition = condition
+        self._now_us = now_us
+
+    def room(self, wave_id: str) -> LiveRoom | None:
+        """Return one room, or None where no such wave is configured."""
+        return self._rooms.get(wave_id)
+
+    def readiness(self) -> Readiness:
+        """Say whether this process should get traffic, and what it is good for. Asks nobody."""
+        condition = self._condition
+        unfit = (*condition.faults, *(["this process is draining"] if condition.draining else []))
+        unsure = (*condition.hazards, *filter(None, map(doubt, self._rooms)))
+        return Readiness(not unfit, not unfit and not unsure, (*unfit, *unsure))
+
+    def row(self) -> dict[str, Any]:
+        """Return what this process tells of itself in the table of processes."""
+        return {
+            "process": self._condition.process,
+            "pid": self._condition.pid,
+            "accepting": self.readiness().accepting,
+            "revisions": {room.wave.id: room.revision for room in self._rooms},
+            "snapshot_age_s": max((age_s(room) or 0.0 for room in self._rooms), default=0.0),
+        }
+
+    async def status(self) -> dict[str, Any]:
+        """Return all there is to know. Answers without Redis, too, and says so."""
+        readiness = self.readiness()
+        return {
+            "at": datetime.fromtimestamp(self._now_us() / 1e6, UTC).isoformat(
+                timespec="milliseconds"
+            ),
+            "ready": readiness.ready,
+            "accepting": readiness.accepting,
+            "reasons": readiness.reasons,
+            "notices": self._condition.notices,
+            "process": self._condition.process,
+            "waves": [overview(room) for room in self._rooms],
+            "processes": await self._alive(),
+        }
+
+    async def _alive(self) -> Sequence[Mapping[str, Any]]:
+        try:
+            return await self._processes.alive()
+        except PortError:
+            return [self.row() | {"age_s": 0.0}]
+
+    async def read_policy(self, room: LiveRoom) -> PolicyRevision:
+        """Return the policy in force."""
+        return await self._policies.read(room.wave)
+
+    async def change_policy(
+        self,
+        room: LiveRoom,
+        revision: int,
+        changes: Mapping[str, Any],
+        *,
+        who: str,
+        reason: str,
+        origin: str,
+        dry_run: bool = False,
+    ) -> PolicyChange | Stale | tuple[Violation, ...]:
+        """Change some fields of revision ``revision``, or say everything that is wrong with them."""
+        base = await self._policies.read(room.wave)
+        if base.revision != revision:
+            return Stale(base.revision)
+        policy = validate(changes, base.policy)
+        if not isinstance(policy, Policy):
+            return policy
+        changed = diff(base.policy, policy)
+        if dry_run or not changed:
+            return PolicyChange(revision, policy, changed)
+        audit = {"who": who, "origin": origin, "reason": reason, "changes": json.dumps(changed)}
+        answer = await self._policies.change(room.wave, revision, policy, audit)
+        if isinstance(answer, Stale):
+            return answer
+        return PolicyChange(answer.revision, policy, changed)
+
+    async def audit(self, only: LiveRoom | None = None) -> list[dict[str, Any]]:
+        """Return the latest records of one wave or of all, newest first."""
+        rooms = list(self._rooms) if only is None else [only]
+        records = [
+            (int(record["at_us"]), _record(room, record))
+            for room in rooms
+            for record in await self._policies.audit(room.wave, AUDIT_COUNT)
+        ]
+        records.sort(key=lambda pair: pair[0], reverse=True)
+        return [record for _, record in records[:AUDIT_COUNT]]
+
+
+def _record(room: LiveRoom, record: Mapping[str, str]) -> dict[str, Any]:
+    changes = json.loads(record.get("changes", "{}"))
+    return {
+        "wave": room.wave.id,
+        "revision": int(record["revision"]),
+        "at": iso(int(record["at_us"]), room.programme.zone),
+        "who": record.get("who", ""),
+        "origin": record.get("origin", ""),
+        "reason": record.get("reason", ""),
+        "changes": describe(changes),
+    }
+
+
+def describe(changes: Changes) -> dict[str, dict[str, Any]]:
+    """Return changes as operators read them: field -> before and after."""
+    return {name: {"before": before, "after": after} for name, (before, after) in changes.items()}

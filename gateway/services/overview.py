@@ -1,0 +1,82 @@
+"""How does one wave stand, in the words operators read? A document made from what this process knows.
+
+``phase`` is null until the room has been seen; then the counters of ``core/snapshot`` follow, and what
+they mean for people: ``waiting``, ``places_left``, ``advance_per_s``, ``last_eta_s`` (of the last in line).
+"""
+
+from typing import Any
+
+from gateway.core import pacing
+from gateway.core.clock import iso
+from gateway.core.policy import to_document
+from gateway.core.programme import Zone
+from gateway.core.snapshot import Phase, Snapshot
+from gateway.services.rooms import LiveRoom
+
+
+def doubt(room: LiveRoom) -> str | None:
+    """Say why a registration for this wave might not be taken in durably; None: it would be."""
+    snapshot = room.snapshot
+    if snapshot is None:
+        return f"{room.wave.id}: not seen yet"
+    if room.stale:
+        return f"{room.wave.id}: last seen {room.age_s():.1f} s ago"
+    if snapshot.phase is Phase.RECOVERING:
+        return f"{room.wave.id}: recovering"
+    if snapshot.backlog >= room.policy.intake_cap:
+        return f"{room.wave.id}: the intake is at its cap"
+    return None
+
+
+def age_s(room: LiveRoom) -> float | None:
+    """Return the age of what is known of a room; None: nothing is."""
+    return None if room.snapshot is None else round(room.age_s(), 3)
+
+
+def overview(room: LiveRoom) -> dict[str, Any]:
+    """Return all counters of one wave, its policy, and how old they are."""
+    snapshot = room.snapshot
+    return {
+        "wave": room.wave.id,
+        "programme": room.programme.id,
+        "age_s": age_s(room),
+        "stale": room.stale,
+        "revision": room.revision,
+        "policy": to_document(room.policy),
+        **({"phase": None} if snapshot is None else _seen(room, snapshot)),
+    }
+
+
+def _seen(room: LiveRoom, snapshot: Snapshot) -> dict[str, Any]:
+    zone = room.programme.zone
+    short_per_s, long_per_s = room.advance.per_s(), room.advance.per_s(pacing.LONG_US)
+    uncalled = max(0, snapshot.issued - snapshot.called)
+    return {
+        "phase": snapshot.phase,
+        **_times(snapshot, zone),
+        "issued": snapshot.issued,
+        "cohort": snapshot.cohort,
+        "called": snapshot.called,
+        "near": snapshot.near,
+        "stock": snapshot.stock,
+        "waiting": uncalled + snapshot.stock,
+        "admitted": snapshot.admitted,
+        "outstanding": snapshot.outstanding,
+        "accepted": snapshot.accepted,
+        "recorded": snapshot.recorded,
+        "ended": snapshot.ended,
+        "backlog": snapshot.backlog,
+        "places_left": max(0, room.policy.quota - snapshot.accepted - snapshot.outstanding),
+        "advance_per_s": short_per_s,
+        "last_eta_s": pacing.eta_s(uncalled, short_per_s, long_per_s),
+        "stretch": room.stretch,
+        "epoch": snapshot.epoch,
+    }
+
+
+def _times(snapshot: Snapshot, zone: Zone) -> dict[str, str]:
+    return {
+        "prequeue_at": iso(snapshot.prequeue_at_us, zone),
+        "opens_at": iso(snapshot.opens_at_us, zone),
+        "closes_at": iso(snapshot.closes_at_us, zone),
+    }

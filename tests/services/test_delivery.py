@@ -1,0 +1,377 @@
+"""I-1, I-3, I-5, I-6, I-50: whatever fails, every entry ends in the store once or in the dead letters.
+
+All in virtual time: outages of minutes pass at once, and a seed repeats a run to the microsecond.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutcome
+from gateway.services.delivery import Delivery
+from gateway.services.delivery_lanes import IDLE_MS
+from gateway.services.delivery_meter import Failure
+from gateway.stores.memory import MemoryStore
+from tests.adapters import virtual_time
+from tests.adapters.faults import HANG_S, Fault
+from tests.adapters.intake import loop_us
+from tests.services.delivery_world import WAVES, World, wrongs
+
+GOOD, TAKEN, MISFIT, POISON = range(4)
+STORE_FAULTS = [*[Fault.NONE] * 6, *Fault]
+INTAKE_FAULTS = [*[Fault.NONE] * 12, Fault.BEFORE, Fault.AFTER, Fault.SLOW]
+
+
+async def _life(seed: int, kind: Callable[..., Delivery] = Delivery) -> World:
+    """Two deliveries that are killed again and again, between a failing intake and a failing store."""
+    world = World(seed, max_per_s=200, batch_max=16, reclaim_idle_s=3.0, put_s_max=2.0)
+    rng = world.rng
+    for _ in range(rng.randrange(20, 60)):
+        nature = rng.choices([GOOD, TAKEN, MISFIT, POISON], [90, 6, 3, 2])[0]
+        person = 7 if nature == TAKEN else None
+        entry = world.add(rng.choice(WAVES), person, b"[]" if nature == MISFIT else b"")
+        if nature == POISON:
+            world.store.poison.add(entry.receipt)
+    world.store.fault = lambda: rng.choice(STORE_FAULTS)
+    world.intake.fault = lambda: rng.choice(INTAKE_FAULTS)
+    await asyncio.gather(*(_kill_again_and_again(world, name, kind) for name in "ab"))
+    world.store.fault = world.intake.fault = lambda: Fault.NONE
+    async with world.delivering(consumer="last", kind=kind):
+        await world.quiet(within_s=120)
+    return world
+
+
+async def _kill_again_and_again(world: World, name: str, kind: Callable[..., Delivery]) -> None:
+    for life in range(6):
+        task = asyncio.create_task(world.delivery(f"{name}{life}", kind).run(asyncio.Event()))
+        await asyncio.wait([task], timeout=world.rng.choice([0.01, 0.1, 0.5, 3.0, 8.0]))
+        assert not task.done(), task.result()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_fails_every_entry_ends_in_the_store_once_or_in_the_dead_letters(
+    seed: int,
+) -> None:
+    print(f"seed {seed}")
+    assert wrongs(virtual_time.run(_life(seed))) == []
+
+
+class AckBeforeCommit(Delivery):
+    async def _put(self, batch: Any) -> Any:
+        outcomes = [RowOutcome(row.receipt, Recording.RECORDED) for row in batch]
+        await self._settle(batch, outcomes)
+        return await super()._put(batch)
+
+
+class NewRowPerRetry(Delivery):
+    async def _put(self, batch: Any) -> Any:
+        renamed = [replace(row, receipt=f"N{self._rng.randrange(10**9)}") for row in batch]
+        outcomes = await super()._put(renamed)
+        return [replace(out, receipt=row.receipt) for out, row in zip(outcomes, batch, strict=True)]
+
+
+class WholeBatchForEver(Delivery):
+    async def _put(self, batch: Any) -> Any:
+        try:
+            return await super()._put(batch)
+        except KeyError as error:
+            raise PortUnavailableError("again") from error
+
+
+class GivenUpAtOnce(Delivery):
+    def _is_final(self, row: IntakeEntry, outcome: RowOutcome) -> bool:
+        return True
+
+
+class ForgottenRefusal(Delivery):
+    def _is_final(self, row: IntakeEntry, outcome: RowOutcome) -> bool:
+        return outcome.recording is not Recording.REJECTED
+
+
+class OutcomesShifted(Delivery):
+    async def _settle(self, batch: Any, outcomes: Any) -> None:
+        await super()._settle(batch, [*outcomes[1:], outcomes[0]])
+
+
+@pytest.mark.parametrize(
+    "bug",
+    [AckBeforeCommit, NewRowPerRetry, WholeBatchForEver, GivenUpAtOnce, ForgottenRefusal]
+    + [OutcomesShifted],
+)
+def test_a_seeded_bug_is_found(bug: Callable[..., Delivery]) -> None:
+    assert any(wrongs(virtual_time.run(_life(seed, bug))) for seed in range(12))
+
+
+def test_the_lives_reach_their_rare_states() -> None:
+    reached = Counter[str]()
+    for seed in range(30):
+        world = virtual_time.run(_life(seed))
+        reached.update({f"{kind} failed": count for kind, count in world.meter.failures.items()})
+        reached.update(record.state for record in world.intake.records.values())
+    print(reached)
+    assert all(reached[f"{kind} failed"] for kind in Failure)
+    assert all(reached[recording.value] for recording in Recording)
+
+
+# --- pace and fairness ------------------------------------------------------------------------------
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 1_000), st.integers(1, 500), st.integers(0, 2**32), st.booleans())
+def test_the_store_is_never_offered_more_than_burst_and_rate(
+    max_per_s: int, batch_max: int, seed: int, is_failing: bool
+) -> None:
+    async def life() -> World:
+        world = World(seed, max_per_s=max_per_s, batch_max=batch_max, put_s_max=1.0)
+        world.fill(WAVES[0], min(2 * max_per_s, 1_000))
+        if is_failing:
+            world.store.fault = lambda: world.rng.choice([Fault.NONE, Fault.BEFORE, Fault.AFTER])
+        async with world.delivering():
+            await world.quiet(within_s=5)
+        return world
+
+    level, last_s, burst = 0.0, 0.0, min(max_per_s, batch_max)
+    for at_s, rows in virtual_time.run(life()).store.offers:
+        assert rows <= batch_max
+        level = max(0.0, level - (at_s - last_s) * max_per_s) + rows
+        last_s = at_s
+        assert level <= burst + 0.01
+
+
+def test_a_backlog_drains_at_the_pace() -> None:
+    async def life() -> float:
+        world = World(max_per_s=500)
+        for wave in WAVES:
+            world.fill(wave, 2_000)
+        async with world.delivering():
+            return await world.quiet()
+
+    assert 12.0 <= virtual_time.run(life()) <= 12.6
+
+
+def test_a_slow_store_gets_larger_batches() -> None:
+    async def life() -> World:
+        world = World(max_per_s=500)
+        world.fill(WAVES[0], 2_000)
+        world.store.fault = lambda: Fault.SLOW
+        async with world.delivering():
+            await world.quiet()
+        return world
+
+    assert [rows for _, rows in virtual_time.run(life()).store.offers] == [50, 500, 500, 500, 450]
+
+
+def test_a_wave_with_a_long_backlog_does_not_hold_up_another() -> None:
+    async def life() -> float:
+        world = World(max_per_s=100)
+        world.fill(WAVES[0], 5_000)
+        async with world.delivering():
+            await asyncio.sleep(1.0)
+            late = world.add(WAVES[1])
+            began_us = loop_us()
+            while world.intake.records[late.receipt].state == "received":  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        return (loop_us() - began_us) / 1_000_000
+
+    assert virtual_time.run(life()) < 0.3
+
+
+def test_waves_with_backlogs_get_even_shares() -> None:
+    async def life() -> list[int]:
+        world = World(max_per_s=100)
+        for wave in WAVES:
+            world.fill(wave, 2_000)
+        async with world.delivering():
+            await asyncio.sleep(10.0)
+            return [2_000 - len(world.intake.stream(wave).entries) for wave in WAVES]
+
+    shares = virtual_time.run(life())
+    assert max(shares) - min(shares) <= 10
+    assert sum(shares) >= 980
+
+
+def test_a_wave_without_a_room_does_not_hold_up_another() -> None:
+    async def life() -> World:
+        world = World()
+        world.intake.missing.add(WAVES[0].id)
+        world.fill(WAVES[0], 5)
+        world.fill(WAVES[1], 5)
+        async with world.delivering():
+            await asyncio.sleep(1.0)
+            assert not world.intake.stream(WAVES[1]).entries
+            world.intake.missing.clear()
+            assert await world.quiet() <= 10.0
+        return world
+
+    assert wrongs(virtual_time.run(life())) == []
+
+
+def test_an_idle_delivery_asks_seldom_and_answers_at_once() -> None:
+    async def life() -> tuple[int, float]:
+        world = World()
+        async with world.delivering():
+            await asyncio.sleep(10.0)
+            reads = world.intake.reads
+            world.fill(WAVES[2], 1)
+            return reads, await world.quiet()
+
+    reads, took_s = virtual_time.run(life())
+    assert reads <= 10.0 / (IDLE_MS / 1_000) * len(WAVES)
+    assert took_s <= IDLE_MS / 1_000 + 0.05
+
+
+# --- the store --------------------------------------------------------------------------------------
+
+
+def test_after_ten_minutes_without_a_store_all_is_recorded_at_the_pace() -> None:
+    async def life() -> tuple[World, float]:
+        world = World(max_per_s=500)
+        world.rows.is_down = True
+        async with world.delivering():
+            world.fill(WAVES[0], 1_000)
+            await asyncio.sleep(600.0)
+            assert max(world.meter.ages_s) >= 590, "the age of what waits is told"
+            assert not world.rows.rows
+            world.rows.is_down = False
+            took_s = await world.quiet()
+        return world, took_s
+
+    world, took_s = virtual_time.run(life())
+    assert wrongs(world) == []
+    assert took_s <= 10.0 + 2.0
+    assert len(world.store.offers) < 600 / 5 + 30, "a store that is down is not hammered"
+    assert world.meter.rows[Recording.RECORDED] == 1_000
+
+
+def test_a_store_that_hangs_is_asked_again() -> None:
+    async def life() -> World:
+        world = World()
+        world.fill(WAVES[0], 3)
+        faults = iter([Fault.HANG_AFTER, Fault.HANG_BEFORE])
+        world.store.fault = lambda: next(faults, Fault.NONE)
+        async with world.delivering():
+            assert await world.quiet() < 32 < HANG_S
+        return world
+
+    world = virtual_time.run(life())
+    assert wrongs(world) == []
+    assert world.meter.failures[Failure.STORE] == 2
+
+
+def test_an_answer_for_other_rows_settles_nothing() -> None:
+    class Confused(MemoryStore):
+        async def put(self, rows: Any) -> Any:
+            return list(await super().put(rows))[1:]
+
+    async def life() -> World:
+        world = World(reclaim_idle_s=3.0)
+        world.fill(WAVES[0], 3)
+        world.store.inner = Confused(loop_us)
+        async with world.delivering():
+            await asyncio.sleep(2.0)
+            assert len(world.intake.stream(WAVES[0]).entries) == 3
+            world.store.inner = world.rows
+            await world.quiet()
+        return world
+
+    assert wrongs(virtual_time.run(life())) == []
+
+
+# --- poison -----------------------------------------------------------------------------------------
+
+
+def test_a_poisoned_row_goes_to_the_dead_letters_and_its_reason_quotes_nothing() -> None:
+    async def life() -> World:
+        world = World()
+        world.fill(WAVES[0], 40)
+        world.add(WAVES[0], payload=b'["not a form"]')
+        world.store.poison.add(world.add(WAVES[0], payload=b'{"name":"secret"}').receipt)
+        world.fill(WAVES[0], 40)
+        async with world.delivering():
+            await asyncio.sleep(2.0)
+            assert len(world.rows.rows) == 80, "the others are recorded at once"
+            await world.quiet()
+        return world
+
+    world = virtual_time.run(life())
+    assert wrongs(world) == []
+    dead = {reason: entry.deliveries for entry, reason in world.intake.stream(WAVES[0]).dead}
+    assert dead == {"payload-invalid": 5, "KeyError": 5}
+    assert world.meter.rows == {
+        Recording.RECORDED: 80,
+        Recording.DUPLICATE: 0,
+        Recording.REJECTED: 2,
+    }
+
+
+@pytest.mark.parametrize("is_raising", [False, True], ids=["refused", "raising"])
+def test_one_percent_of_poison_costs_the_others_less_than_five(is_raising: bool) -> None:
+    async def life(poison: int) -> float:
+        world = World(seed=1, max_per_s=500)
+        for index in range(5_000):
+            spoilt = poison and index % 100 == 0
+            entry = world.add(WAVES[0], payload=b"[]" if spoilt and not is_raising else b"")
+            if spoilt and is_raising:
+                world.store.poison.add(entry.receipt)
+        good = 5_000 - (50 if poison else 0)
+        began_us = loop_us()
+        async with world.delivering():
+            while len(world.rows.rows) < good:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            return good / (loop_us() - began_us)
+
+    assert virtual_time.run(life(1)) >= 0.95 * virtual_time.run(life(0))
+
+
+# --- stopping ---------------------------------------------------------------------------------------
+
+
+def test_a_stop_finishes_the_put_under_way() -> None:
+    async def life() -> World:
+        world = World()
+        world.fill(WAVES[0], 20)
+        world.store.fault = lambda: Fault.SLOW
+        async with world.delivering():
+            await asyncio.sleep(1.0)
+            assert not world.rows.rows
+        return world
+
+    assert wrongs(virtual_time.run(life())) == []
+
+
+def test_a_stop_does_not_wait_for_a_store_that_is_down() -> None:
+    async def life() -> tuple[World, float]:
+        world = World(reclaim_idle_s=20.0)
+        world.fill(WAVES[0], 20)
+        world.rows.is_down = True
+        async with world.delivering():
+            await asyncio.sleep(60.0)
+            began_us = loop_us()
+        took_s = (loop_us() - began_us) / 1_000_000
+        world.rows.is_down = False
+        async with world.delivering(consumer="next"):
+            await world.quiet()
+        return world, took_s
+
+    world, took_s = virtual_time.run(life())
+    assert took_s < 0.1
+    assert wrongs(world) == []
+
+
+def test_a_stop_ends_an_idle_delivery_within_one_read() -> None:
+    async def life() -> float:
+        world = World()
+        async with world.delivering():
+            await asyncio.sleep(5.0)
+            began_us = loop_us()
+        return (loop_us() - began_us) / 1_000_000
+
+    assert virtual_time.run(life()) <= IDLE_MS / 1_000 + 0.05
