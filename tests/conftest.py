@@ -42,7 +42,7 @@ def valkey_socket() -> Iterator[Path]:
         yield socket
     finally:
         client.close()
-        process.terminate()
+        process.kill()  # nothing of it is kept
         process.wait(10)
 
 

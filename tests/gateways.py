@@ -42,7 +42,7 @@ name = "name"
 kind = "text"
 max_length = 200
 label = {{ id = "Nama", en = "Name" }}
-"""  # noqa: E501
+"""
 
 SETTINGS = """
 [public]

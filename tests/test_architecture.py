@@ -30,7 +30,7 @@ RINGS: dict[str, tuple[str, list[str]]] = {  # ring -> (modules as a pattern, ri
     "composition": (r"gateway\.compose", ALL),
     "command line": (
         r"gateway\.(__main__|cli|ctl\w*|supervise|system|fleet|children|restarts|data"
-        + r"|addresses|banner|notify|valkey)",
+        r"|addresses|banner|notify|valkey)",
         [*ALL, "composition"],
     ),
 }

@@ -6,8 +6,10 @@ comes back needs no restart.
 """
 
 import asyncio
+import contextlib
 import os
 import sqlite3
+import stat
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -132,11 +134,12 @@ class SqliteStore:
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
-            _make_private(self._path)
+            _make(self._path)
             db = sqlite3.connect(self._path, isolation_level=None)
             self._connection = db
             db.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
             version = _version(db, self._path)
+            self._path.chmod(0o600)
             if db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
                 raise PortUnavailableError(f"{self._path}: its file system cannot keep a WAL")
             db.execute("PRAGMA synchronous = FULL")  # NORMAL would lose commits at a power loss
@@ -151,14 +154,14 @@ class SqliteStore:
             connection.close()
 
 
-def _make_private(path: Path) -> None:
-    """Make the file, and its directory, for our eyes only; WAL and index follow the file's mode."""
+def _make(path: Path) -> None:
+    """Make the file for our eyes only; WAL and index follow its mode.
+
+    By ``mknod``, which opens nothing: closing a descriptor would drop the locks of other connections.
+    """
     path.parent.mkdir(mode=0o700, exist_ok=True)  # one level: a missing mount is not papered over
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
+    with contextlib.suppress(FileExistsError):
+        os.mknod(path, stat.S_IFREG | 0o600)
 
 
 def _version(db: sqlite3.Connection, path: Path) -> int:

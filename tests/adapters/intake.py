@@ -71,9 +71,7 @@ class MemoryIntake:
         """Put one accepted registration into the stream, whatever the rules say of it."""
         self._serial += 1
         entry_id, now_us = f"{self._serial}-0", loop_us()
-        entry = IntakeEntry(
-            entry_id, wave.id, wave.programme_id, receipt, person, payload, now_us
-        )
+        entry = IntakeEntry(entry_id, wave.id, wave.programme_id, receipt, person, payload, now_us)
         stream = self.stream(wave)
         stream.entries[entry_id] = entry
         stream.unread.append(entry_id)

@@ -59,7 +59,9 @@ def test_shares_are_even_and_use_all_room(room: int, hungry: int) -> None:
 
 
 @given(st.integers(1, 10**9), st.floats(0, 1, exclude_max=True))
-def test_the_wait_after_a_failure_grows_to_its_cap_and_is_spread(failures: int, draw: float) -> None:
+def test_the_wait_after_a_failure_grows_to_its_cap_and_is_spread(
+    failures: int, draw: float
+) -> None:
     wait_s = delivery.backoff_s(failures, draw)
     assert delivery.BACKOFF_S_MIN / 2 <= wait_s <= delivery.BACKOFF_S_MAX
     assert delivery.backoff_s(failures + 1, draw) >= wait_s

@@ -1,0 +1,233 @@
+"""The Redis adapters keep their ports' contracts: answers, outages, and a server that is not safe."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import redis
+
+from gateway.core.policy import Policy
+from gateway.core.programme import Moment, Wave
+from gateway.ports import (
+    Accepted,
+    Claimed,
+    Ended,
+    Ending,
+    Joined,
+    NotOpen,
+    PolicyRevision,
+    PortUnavailableError,
+    Refusal,
+    Registration,
+    RoomMissingError,
+    Settled,
+    Stale,
+)
+from gateway.redis.intake import RedisIntake
+from gateway.redis.policy import RedisPolicies
+from gateway.redis.processes import RedisProcesses
+from gateway.redis.room import RedisRooms
+from gateway.redis.safety import RedisSafety
+from tests.support import wait_until
+
+POLICY = Policy(rate_per_s=50, burst=20, quota=5, check_in_s=1)
+
+
+def a_wave(opens_us: int = 0, closes_us: int = 3_600_000_000) -> Wave:
+    moments = Moment(0, True), Moment(opens_us, True), Moment(closes_us, True)
+    return Wave("w", "p" + secrets.token_hex(3), 1, *moments, POLICY)
+
+
+@dataclass
+class Adapters:
+    rooms: RedisRooms
+    intake: RedisIntake
+    policies: RedisPolicies
+    processes: RedisProcesses
+
+
+@pytest.fixture
+async def redis_ports(valkey_socket: Path) -> AsyncIterator[Adapters]:
+    url = f"unix://{valkey_socket}"
+    adapters = Adapters(
+        RedisRooms(url, "t"),
+        RedisIntake(url, "t"),
+        RedisPolicies(url, "t"),
+        RedisProcesses(url, "t"),
+    )
+    yield adapters
+    for name in ("rooms", "intake", "policies", "processes"):
+        await getattr(adapters, name).close()
+
+
+async def admitted(ports: Adapters, wave: Wave, count: int) -> list[Claimed]:
+    """Let ``count`` people in."""
+    await ports.rooms.create(wave)
+    await ports.rooms.tick(wave, [])
+    await asyncio.gather(*(ports.rooms.join(wave) for _ in range(count)))
+
+    async def all_called() -> bool:
+        return (await ports.rooms.tick(wave, list(range(count)))).called == count
+
+    await wait_until(all_called, what="all are called")
+    passes = {}
+
+    async def all_claimed() -> bool:
+        answers = await asyncio.gather(*(ports.rooms.claim(wave, n, n) for n in range(count)))
+        passes.update({n: a for n, a in enumerate(answers) if isinstance(a, Claimed)})
+        return len(passes) == count
+
+    await wait_until(all_claimed, what="all have passes")
+    return [passes[n] for n in range(count)]
+
+
+def a_registration(number: int, held: Claimed, person: int, content: int = 0) -> Registration:
+    return Registration(
+        number,
+        held.serial,
+        f"R{secrets.token_hex(4)}",
+        bytes([person]) * 32,
+        bytes([content]) * 16,
+        b"{}",
+    )
+
+
+async def test_numbers_are_given_once_over_concurrent_joins(redis_ports: Adapters) -> None:
+    wave = a_wave()
+    await redis_ports.rooms.create(wave)
+    await redis_ports.rooms.tick(wave, [])
+    answers = await asyncio.gather(*(redis_ports.rooms.join(wave) for _ in range(1_200)))
+    assert sorted(a.number for a in answers if isinstance(a, Joined)) == list(range(1_200))
+
+
+async def test_a_room_is_made_once_and_its_times_stay(redis_ports: Adapters) -> None:
+    wave = a_wave(opens_us=60_000_000)
+    await redis_ports.rooms.create(wave)
+    first = await redis_ports.rooms.tick(wave, [])
+    await redis_ports.rooms.create(wave)
+    again = await redis_ports.rooms.tick(wave, [])
+    assert (again.epoch, again.opens_at_us) == (first.epoch, first.opens_at_us)
+
+
+async def test_an_unknown_room_and_another_epoch_are_told(
+    redis_ports: Adapters, valkey_client: redis.Redis
+) -> None:
+    wave = a_wave()
+    with pytest.raises(RoomMissingError):
+        await redis_ports.rooms.tick(wave, [])
+    await redis_ports.rooms.create(wave)
+    await redis_ports.rooms.tick(wave, [])
+    valkey_client.hset(f"t:{{{wave.programme_id}}}:w:room", "epoch", "f" * 16)
+    with pytest.raises(RoomMissingError):
+        await redis_ports.rooms.join(wave)
+
+
+async def test_a_closed_wave_takes_nobody(redis_ports: Adapters) -> None:
+    wave = a_wave(closes_us=0)
+    await redis_ports.rooms.create(wave)
+    await redis_ports.rooms.tick(wave, [])
+    assert isinstance(await redis_ports.rooms.join(wave), NotOpen)
+
+
+async def test_a_registration_is_accepted_once_and_settled_once(redis_ports: Adapters) -> None:
+    wave, intake = a_wave(), redis_ports.intake
+    held = await admitted(redis_ports, wave, 3)
+    first = await intake.accept(wave, a_registration(0, held[0], person=1))
+    assert isinstance(first, Accepted)
+    assert await intake.accept(wave, a_registration(0, held[0], person=1)) == first
+    assert (
+        await intake.accept(wave, a_registration(0, held[0], person=1, content=1))
+        is Refusal.PASS_USED
+    )
+    other = a_registration(1, held[1], person=1, content=1)
+    assert await intake.accept(wave, other) is Refusal.ALREADY_REGISTERED
+    assert await intake.accept(wave, a_registration(1, held[1], person=1)) == first
+    entries = await intake.read(wave, "one", 10, 0)
+    assert [entry.receipt for entry in entries] == [first.receipt]
+    assert await intake.read(wave, "two", 10, 0) == []
+    taken = await intake.reclaim(wave, "two", 10, idle_ms=0)
+    assert [(entry.receipt, entry.deliveries) for entry in taken] == [(first.receipt, 2)]
+    await intake.settle(wave, [Settled(taken[0].entry_id, first.receipt, "recorded")])
+    record = await intake.find_receipt(wave.programme_id, first.receipt)
+    assert record is not None
+    assert record.state == "recorded"
+    assert await intake.find_receipt(wave.programme_id, "R-none") is None
+    snapshot = await redis_ports.rooms.tick(wave, [])
+    assert (snapshot.accepted, snapshot.recorded, snapshot.backlog) == (1, 1, 0)
+
+
+async def test_leaving_gives_the_place_back_once(redis_ports: Adapters) -> None:
+    wave = a_wave()
+    await admitted(redis_ports, wave, 2)
+    for _ in range(2):
+        assert await redis_ports.rooms.leave(wave, 0, 0) == Ended(Ending.LEFT)
+    snapshot = await redis_ports.rooms.tick(wave, [])
+    assert (snapshot.ended, snapshot.outstanding) == (1, 1)
+    assert await redis_ports.rooms.claim(wave, 0, 0) == Ended(Ending.LEFT)
+    assert (await redis_ports.rooms.left(wave))[0] & 0b1000_0000
+
+
+async def test_a_policy_is_replaced_by_whoever_read_the_latest(redis_ports: Adapters) -> None:
+    wave = a_wave()
+    await redis_ports.rooms.create(wave)
+    assert (await redis_ports.policies.read(wave)).policy == POLICY
+    slower = Policy(rate_per_s=5, burst=5)
+    changed = await redis_ports.policies.change(wave, 1, slower, {"who": "me"})
+    assert changed == PolicyRevision(2, slower)
+    assert await redis_ports.policies.change(wave, 1, POLICY, {"who": "you"}) == Stale(2)
+    assert [record["who"] for record in await redis_ports.policies.audit(wave, 10)] == ["me"]
+    assert (await redis_ports.rooms.tick(wave, [])).revision == 2
+
+
+async def test_processes_are_seen_while_they_report(redis_ports: Adapters) -> None:
+    await redis_ports.processes.report("one", {"pid": 1})
+    assert [row["process"] for row in await redis_ports.processes.alive()] == ["one"]
+    await redis_ports.processes.forget("one")
+    assert await redis_ports.processes.alive() == []
+
+
+async def test_every_port_says_within_its_deadline_that_redis_is_away() -> None:
+    """F-4: nothing waits, nothing is half done."""
+    url, wave = "unix:///nonexistent/socket", a_wave()
+    rooms, intake, policies = RedisRooms(url, "t"), RedisIntake(url, "t"), RedisPolicies(url, "t")
+    registration = a_registration(0, Claimed(1, 0, new=True), person=1)
+    for call in (
+        lambda: rooms.tick(wave, []),
+        lambda: rooms.join(wave),
+        lambda: rooms.claim(wave, 0, 0),
+        lambda: rooms.look(wave, 0),
+        lambda: rooms.leave(wave, 0, None),
+        lambda: intake.accept(wave, registration),
+        lambda: intake.find_receipt("p", "R"),
+        lambda: intake.read(wave, "c", 1, 100),
+        lambda: policies.read(wave),
+    ):
+        began_s = time.monotonic()
+        with pytest.raises(PortUnavailableError):
+            await call()  # type: ignore[no-untyped-call]
+        assert time.monotonic() - began_s < 0.3
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [("appendonly", "no"), ("appendfsync", "everysec"), ("maxmemory-policy", "allkeys-lru")],
+)
+async def test_an_unsafe_server_is_found_out_with_its_cure(
+    valkey_socket: Path, valkey_client: redis.Redis, name: str, bad: str
+) -> None:
+    """F-6, also when it is made unsafe in mid-run."""
+    safety = RedisSafety(f"unix://{valkey_socket}")
+    assert await safety.findings() == ()
+    good = valkey_client.config_get(name)[name]
+    valkey_client.config_set(name, bad)
+    try:
+        findings = await safety.findings()
+        assert [(f.name, f.found) for f in findings] == [(name, bad)]
+        assert f"CONFIG SET {name}" in str(findings[0])
+    finally:
+        valkey_client.config_set(name, good)
+        await safety.close()
