@@ -10,13 +10,18 @@ import random
 import secrets as system_random
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
-from gateway.core.programme import Programme, Wave
-from gateway.faults import ConfigurationError, Fault
-from gateway.ports import PortUnavailableError
+from aiohttp import web
+
+from gateway.core.programme import Programme
+from gateway.logs import configure
+from gateway.metrics import Metrics
+from gateway.operators import OperatorsFile
 from gateway.redis.intake import RedisIntake
 from gateway.redis.policy import RedisPolicies
 from gateway.redis.processes import RedisProcesses
@@ -27,31 +32,18 @@ from gateway.services.admission import Admission, Ticker
 from gateway.services.delivery import Delivery
 from gateway.services.front_door import FrontDoor
 from gateway.services.intake import Intake
+from gateway.services.operations import Condition, Operations
 from gateway.services.rooms import Rooms
-from gateway.settings import Settings
+from gateway.settings import Operator, Public, Settings
 from gateway.stores.opening import open_store
+from gateway.watches import check_safety, report_process, watch_loop, watch_safety
 from gateway.web.cookies import Cookies
-from gateway.web.listener import start_site
+from gateway.web.listener import Site, start_site
+from gateway.web.operator import operator_app
 from gateway.web.problems import ProblemStyle
 from gateway.web.public import PublicServices, public_app
 
-REDIS_WAIT_S = 30.0  # a server that replays its log takes its time
-REDIS_PROBE_S = 0.1
-
 Programmes = Sequence[Programme]
-
-
-class _Witness:
-    def ticked(self, room): pass
-    def missed(self, room, error): print("missed", room.wave.id, repr(error))
-
-
-class _Meter:
-    def batch(self, took_s): pass
-    def settled(self, recording, count): pass
-    def failure(self, failure): print("failure", failure)
-    def oldest_age_s(self, age_s): pass
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +58,7 @@ class Redis:
 
 
 @asynccontextmanager
-async def redis_adapters(settings: Settings) -> AsyncIterator[Redis]:
+async def redis_adapters(settings: Settings, condition: Condition) -> AsyncIterator[Redis]:
     """Open the adapters, wait for a Redis that keeps its promises, and close them at the end.
 
     Raises:
@@ -83,59 +75,45 @@ async def redis_adapters(settings: Settings) -> AsyncIterator[Redis]:
     async with AsyncExitStack() as stack:
         for adapter in (redis.rooms, redis.intake, redis.policies, redis.processes, redis.safety):
             stack.push_async_callback(adapter.close)
-        await _check_safety(redis, settings)
+        await check_safety(redis.safety, condition, unsafe_ok=settings.redis.unsafe_ok)
         yield redis
-
-
-async def _check_safety(redis: Redis, settings: Settings) -> None:
-    deadline_s = time.monotonic() + REDIS_WAIT_S
-    while True:
-        try:
-            findings = await redis.safety.findings()
-            break
-        except PortUnavailableError as error:
-            if time.monotonic() > deadline_s:
-                fault = Fault("redis.url", "", f"no answer within {REDIS_WAIT_S:g} s: {error}")
-                raise ConfigurationError(fault) from error
-            await asyncio.sleep(REDIS_PROBE_S)
-    if findings and not settings.redis.unsafe_ok:
-        raise ConfigurationError(*(Fault("redis", "", str(finding)) for finding in findings))
-
-
-def waves_of(programmes: Programmes) -> list[Wave]:
-    """Return the waves of all programmes."""
-    return [wave for programme in programmes for wave in programme.waves]
 
 
 async def serve(
     settings: Settings, programmes: Programmes, secrets: Secrets, *, ready: Callable[[], None]
 ) -> None:
     """Run one front door until SIGTERM or SIGINT, then drain."""
-    stop = _stop_on_signals()
-    async with redis_adapters(settings) as redis:
+    told_to_stop = _stop_on_signals()
+    configure(settings.log.level)
+    metrics = Metrics(metrics_directory(settings))
+    operators = OperatorsFile(settings.secrets.dir)
+    condition = Condition(process=_process_name(), pid=os.getpid())
+    style = ProblemStyle(base=settings.serve.problem_base)
+    async with redis_adapters(settings, condition) as redis:
         rooms = Rooms({p.id: p for p in programmes}, secrets.draw, time.monotonic)
+        ticker = _ticker(settings, redis, rooms, metrics)
         for room in rooms:
             await redis.rooms.create(room.wave)
-        ticker = Ticker(
-            rooms,
-            redis.rooms,
-            redis.policies,
-            _Witness(),
-            tick_s=settings.redis.tick_ms / 1000,
-            rng=random.Random(),  # noqa: S311  it spreads ticks, nothing secret
-        )
-        for room in rooms:
             await ticker.tick(room)
-        ticking = asyncio.create_task(ticker.run(stop))
-        public = await start_site(
-            public_app(_public_services(settings, programmes, secrets, redis, rooms), ProblemStyle(base=settings.serve.problem_base)),
-            settings.public.host,
-            settings.public.port,
+        operations = Operations(
+            rooms, redis.policies, redis.processes, condition, now_us=_wall_clock_us
         )
-        ready()
-        await stop.wait()
-        await public.close(settings.serve.drain_s)
-        await ticking
+        services = _public_services(settings, programmes, secrets, redis, rooms)
+        public = await _site(settings.public, public_app(services, style))
+        desk = operator_app(operations, operators, lambda: metrics.render(rooms), style)
+        operator = await _site(settings.operator, desk)
+        async with _running(
+            ticker.run,
+            partial(watch_loop, metrics),
+            partial(watch_safety, redis.safety, condition),
+            partial(report_process, redis.processes, operations),
+        ):
+            ready()
+            await told_to_stop.wait()
+            condition.draining = True
+            await public.close(settings.serve.drain_s)
+        await operator.close(1.0)
+    metrics.close()
 
 
 async def deliver(
@@ -143,25 +121,47 @@ async def deliver(
 ) -> None:
     """Run one delivery until SIGTERM or SIGINT; the batch in flight is settled first."""
     del secrets  # delivery signs nothing
-    stop = _stop_on_signals()
+    told_to_stop = _stop_on_signals()
+    configure(settings.log.level)
+    metrics = Metrics(metrics_directory(settings))
+    condition = Condition(process=_process_name(), pid=os.getpid())
     store = open_store(settings.store.url)
-    async with redis_adapters(settings) as redis:
-        for wave in waves_of(programmes):
+    waves = [wave for programme in programmes for wave in programme.waves]
+    async with redis_adapters(settings, condition) as redis:
+        for wave in waves:
             await redis.rooms.create(wave)
-        ready()
         delivery = Delivery(
             redis.intake,
             store,
-            waves_of(programmes),
-            consumer=f"{os.uname().nodename}-{os.getpid()}",
+            waves,
+            condition.process,
             max_per_s=settings.store.max_per_s,
             batch_max=settings.store.batch_max,
-            meter=_Meter(),
+            meter=metrics,
             rng=random.Random(),  # noqa: S311  it spreads retries, nothing secret
-            now_us=lambda: time.time_ns() // 1000,
+            now_us=_wall_clock_us,
         )
-        await delivery.run(stop)
-        await store.close()
+        async with _running(partial(watch_loop, metrics)):
+            ready()
+            await delivery.run(told_to_stop)
+    await store.close()
+    metrics.close()
+
+
+def metrics_directory(settings: Settings) -> Path:
+    """Return where the processes of one system count."""
+    return Path(settings.data.dir) / "metrics"
+
+
+def _ticker(settings: Settings, redis: Redis, rooms: Rooms, metrics: Metrics) -> Ticker:
+    return Ticker(
+        rooms,
+        redis.rooms,
+        redis.policies,
+        metrics,
+        tick_s=settings.redis.tick_ms / 1000,
+        rng=random.Random(),  # noqa: S311  it spreads ticks, nothing secret
+    )
 
 
 def _public_services(
@@ -179,6 +179,36 @@ def _public_services(
         ),
         cookies=Cookies(secrets.ticket, secrets.pass_, settings.serve.secure_cookies),
     )
+
+
+async def _site(listener: Public | Operator, app: web.Application) -> Site:
+    """Listen, sharing the address with the other processes of this machine."""
+    return await start_site(app, listener.host, listener.port, reuse_port=True)
+
+
+@asynccontextmanager
+async def _running(*watches: Callable[[asyncio.Event], Awaitable[None]]) -> AsyncIterator[None]:
+    """Run what watches beside the listeners, and end it with them."""
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        for watch in watches:
+            tasks.create_task(_awaited(watch(stop)))
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+async def _awaited(work: Awaitable[None]) -> None:
+    await work
+
+
+def _process_name() -> str:
+    return f"{os.uname().nodename}-{os.getpid()}"
+
+
+def _wall_clock_us() -> int:
+    return time.time_ns() // 1_000
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -9,7 +9,6 @@ routes, enums, problem codes and configured waves; nothing a client sends is eve
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -25,7 +24,6 @@ from gateway.ports import PortError, Recording
 from gateway.services.delivery_meter import Failure
 from gateway.services.rooms import LiveRoom
 
-DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client looks for the directory
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 LAG_EVERY_S, LAG_SAMPLES = 0.1, 10  # the worst of a second is told
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
@@ -40,42 +38,64 @@ class Measure(NamedTuple):
     meaning: str
 
 
-# fmt: off
+def _counted(
+    name: str, kind: Literal["counter", "gauge", "histogram"], meaning: str, *labels: str
+) -> Measure:
+    return Measure(name, kind, labels, meaning)
+
+
 COUNTED: tuple[Measure, ...] = (
-    Measure("gateway_requests_total", "counter", ("method", "route", "status"), "Requests answered."),
-    Measure("gateway_request_seconds", "histogram", ("route",), "Time from head to answer."),
-    Measure("gateway_problems_total", "counter", ("code",), "Refusals, by problem code."),
-    Measure("gateway_ticks_total", "counter", ("result",), "Ticks: done, or missed because Redis was away."),
-    Measure("gateway_store_batch_seconds", "histogram", (), "Time in which one batch was committed."),
-    Measure("gateway_store_rows_total", "counter", ("recording",), "Entries settled, by what the store made of them."),
-    Measure("gateway_delivery_failures_total", "counter", ("failure",), "Attempts that failed."),
-    Measure("gateway_delivery_oldest_seconds", "gauge", (), "Age of the oldest entry in hand; 0 with an empty intake."),
-    Measure("gateway_event_loop_lag_seconds", "gauge", (), "Worst delay of a due callback in the last second, of the slowest process."),
+    _counted(
+        "gateway_requests_total", "counter", "Requests answered.", "method", "route", "status"
+    ),
+    _counted("gateway_request_seconds", "histogram", "Time from head to answer.", "route"),
+    _counted("gateway_problems_total", "counter", "Refusals, by problem code.", "code"),
+    _counted("gateway_ticks_total", "counter", "Ticks, done or missed.", "result"),
+    _counted("gateway_store_batch_seconds", "histogram", "Time to commit one batch."),
+    _counted("gateway_store_rows_total", "counter", "Entries settled, by outcome.", "recording"),
+    _counted("gateway_delivery_failures_total", "counter", "Attempts that failed.", "failure"),
+    _counted("gateway_delivery_oldest_seconds", "gauge", "Age of the oldest entry in hand."),
+    _counted("gateway_event_loop_lag_seconds", "gauge", "Worst delay of a callback in a second."),
 )
 
-Told = tuple[Measure, Callable[[Snapshot, Policy], float]]
+
+class Told(NamedTuple):
+    """One figure of a wave, and where it stands. Labelled by wave."""
+
+    measure: Measure
+    value: Callable[[Snapshot, Policy], float]
+
+
+def _told(name: str, meaning: str, value: Callable[[Snapshot, Policy], float]) -> Told:
+    kind: Literal["counter", "gauge"] = "counter" if name.endswith("_total") else "gauge"
+    return Told(Measure(name, kind, ("wave",), meaning), value)
+
+
+def _waiting(snapshot: Snapshot, _: Policy) -> float:
+    return max(0, snapshot.issued - snapshot.called) + snapshot.stock
+
+
 TOLD: tuple[Told, ...] = (
-    (Measure("gateway_tickets_issued_total", "counter", ("wave",), "Numbers given."), lambda s, _: s.issued),
-    (Measure("gateway_tickets_called_total", "counter", ("wave",), "Positions called."), lambda s, _: s.called),
-    (Measure("gateway_tickets_ended_total", "counter", ("wave",), "Tickets that left or missed their second turn."), lambda s, _: s.ended),
-    (Measure("gateway_tickets_waiting", "gauge", ("wave",), "Not yet called, or called and present without a pass."), lambda s, _: max(0, s.issued - s.called) + s.stock),
-    (Measure("gateway_passes_issued_total", "counter", ("wave",), "Admissions."), lambda s, _: s.admitted),
-    (Measure("gateway_passes_outstanding", "gauge", ("wave",), "Passes neither spent, expired nor released."), lambda s, _: s.outstanding),
-    (Measure("gateway_registrations_accepted_total", "counter", ("wave",), "Registrations acknowledged."), lambda s, _: s.accepted),
-    (Measure("gateway_registrations_recorded_total", "counter", ("wave",), "Registrations confirmed by the store."), lambda s, _: s.recorded),
-    (Measure("gateway_intake_entries", "gauge", ("wave",), "Accepted and not yet settled."), lambda s, _: s.backlog),
-    (Measure("gateway_quota_places", "gauge", ("wave",), "Registrations the wave may accept."), lambda _, p: p.quota),
-    (Measure("gateway_rate_per_second", "gauge", ("wave",), "Admissions a second that the policy allows."), lambda _, p: p.rate_per_s),
-    (Measure("gateway_policy_revision", "gauge", ("wave",), "Revision in force."), lambda s, _: s.revision),
-    (Measure("gateway_wave_opens_timestamp_seconds", "gauge", ("wave",), "When the wave opens."), lambda s, _: s.opens_at_us / 1e6),
-    (Measure("gateway_wave_closes_timestamp_seconds", "gauge", ("wave",), "When the wave closes."), lambda s, _: s.closes_at_us / 1e6),
-    (Measure("gateway_snapshot_timestamp_seconds", "gauge", ("wave",), "When this process last saw the room, by the clock of Redis."), lambda s, _: s.now_us / 1e6),
+    _told("gateway_tickets_issued_total", "Numbers given.", lambda s, _: s.issued),
+    _told("gateway_tickets_called_total", "Positions called.", lambda s, _: s.called),
+    _told("gateway_tickets_ended_total", "Left, or missed twice.", lambda s, _: s.ended),
+    _told("gateway_tickets_waiting", "Uncalled, or present without a pass.", _waiting),
+    _told("gateway_passes_issued_total", "Admissions.", lambda s, _: s.admitted),
+    _told("gateway_passes_outstanding", "Reservations in force.", lambda s, _: s.outstanding),
+    _told("gateway_registrations_accepted_total", "Acknowledged.", lambda s, _: s.accepted),
+    _told("gateway_registrations_recorded_total", "In the store.", lambda s, _: s.recorded),
+    _told("gateway_intake_entries", "Accepted and not yet settled.", lambda s, _: s.backlog),
+    _told("gateway_quota_places", "Registrations allowed.", lambda _, p: p.quota),
+    _told("gateway_rate_per_second", "Admissions allowed per second.", lambda _, p: p.rate_per_s),
+    _told("gateway_policy_revision", "Revision in force.", lambda s, _: s.revision),
+    _told("gateway_wave_opens_timestamp_seconds", "Opening.", lambda s, _: s.opens_at_us / 1e6),
+    _told("gateway_wave_closes_timestamp_seconds", "Closing.", lambda s, _: s.closes_at_us / 1e6),
+    _told("gateway_snapshot_timestamp_seconds", "Last tick seen.", lambda s, _: s.now_us / 1e6),
 )
-PHASE = Measure("gateway_wave_phase", "gauge", ("wave", "phase"), "1 for the phase the wave is in, 0 for all others.")
-BUILD = Measure("gateway_build_info", "gauge", ("version",), "Always 1; the label is the version.")
-# fmt: on
+PHASE = Measure("gateway_wave_phase", "gauge", ("wave", "phase"), "1 for the phase it is in.")
+BUILD = Measure("gateway_build_info", "gauge", ("version",), "Always 1.")
 
-MEASURES: tuple[Measure, ...] = (*COUNTED, *(measure for measure, _ in TOLD), PHASE, BUILD)
+MEASURES: tuple[Measure, ...] = (*COUNTED, *(told.measure for told in TOLD), PHASE, BUILD)
 
 
 def prepare(directory: str | Path) -> None:
@@ -87,7 +107,10 @@ def prepare(directory: str | Path) -> None:
 
 
 class Metrics:
-    """What this process counts. Every method is one or two writes into memory; none raises."""
+    """What this process counts: the web's ``Meter``, the ticks' witness, delivery's meter.
+
+    Every method is one or two writes into memory.
+    """
 
     def __init__(self, directory: str | Path) -> None:
         """Open this process's files. One at a time in a process."""
@@ -95,8 +118,8 @@ class Metrics:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # prometheus_client chooses its storage when it is imported, by a variable that must be set
         # by then. Chosen here instead, nobody depends on the order of imports.
-        os.environ[DIRECTORY_VARIABLE] = str(self._directory)
-        values.ValueClass = values.MultiProcessValue()
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self._directory)
+        values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
         made: dict[str, Any] = {measure.name: _make(measure) for measure in COUNTED}
         self._requests: Counter = made["gateway_requests_total"]
         self._seconds: Histogram = made["gateway_request_seconds"]
@@ -112,8 +135,6 @@ class Metrics:
         self._failures = {failure: failures.labels(failure.value) for failure in Failure}
         self._bound: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._bound_problems: dict[str, Counter] = {}
-
-    # --- what the web tells: web/counting.Meter
 
     def answered(self, method: str, route: str, status: int, took_s: float) -> None:
         """Count one answer; ``route`` is a pattern, so there are as many labels as routes."""
@@ -132,8 +153,6 @@ class Metrics:
             bound = self._bound_problems[code] = self._problems.labels(code)
         bound.inc()
 
-    # --- what ticks tell: services/admission.TickWitness
-
     def ticked(self, _room: LiveRoom) -> None:
         """Count a tick that has brought a snapshot."""
         self._ticked.inc()
@@ -141,8 +160,6 @@ class Metrics:
     def missed(self, _room: LiveRoom, _error: PortError) -> None:
         """Count a tick that has failed."""
         self._missed.inc()
-
-    # --- what delivery tells: services/delivery_meter.DeliveryMeter
 
     def batch(self, took_s: float) -> None:
         """Note the time of one committed batch."""
@@ -160,16 +177,14 @@ class Metrics:
         """Note the age of the oldest entry in hand."""
         self._oldest.set(age_s)
 
-    async def watch_loop(self, stop: asyncio.Event) -> None:
-        """Measure how late this process's event loop runs, until told to stop."""
+    async def watch_loop(self) -> None:
+        """Measure how late this process's event loop runs, until cancelled."""
         loop = asyncio.get_running_loop()
-        while not stop.is_set():
+        while True:
             worst_s = 0.0
             for _ in range(LAG_SAMPLES):
                 due_s = loop.time() + LAG_EVERY_S
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), LAG_EVERY_S)
-                    return
+                await asyncio.sleep(LAG_EVERY_S)
                 worst_s = max(worst_s, loop.time() - due_s)
             self._lag.set(worst_s)
 
@@ -177,7 +192,7 @@ class Metrics:
         """Return the text that Prometheus scrapes: all processes' counts, and how the rooms stand."""
         for path in self._directory.glob("gauge_live*.db"):
             pid = path.stem.rpartition("_")[2]
-            if not Path(f"/proc/{pid}").exists():  # killed: nobody else takes its gauges away
+            if not Path("/proc", pid).exists():  # killed: it could not take its gauges away itself
                 mark_process_dead(pid, str(self._directory))  # type: ignore[no-untyped-call]
         registry = CollectorRegistry()
         MultiProcessCollector(registry, str(self._directory))  # type: ignore[no-untyped-call]
@@ -217,16 +232,10 @@ def _family(measure: Measure) -> CounterMetricFamily | GaugeMetricFamily:
 
 
 def _make(measure: Measure) -> Counter | Gauge | Histogram:
-    match measure.kind:
-        case "counter":
-            return Counter(measure.name, measure.meaning, measure.labels, registry=None)
-        case "gauge":
-            # The worst of the processes that live.
-            mode = "livemax"
-            return Gauge(
-                measure.name, measure.meaning, measure.labels, registry=None, multiprocess_mode=mode
-            )
-        case "histogram":
-            return Histogram(
-                measure.name, measure.meaning, measure.labels, registry=None, buckets=SECONDS
-            )
+    name, kind, labels, meaning = measure
+    if kind == "counter":
+        return Counter(name, meaning, labels, registry=None)
+    if kind == "histogram":
+        return Histogram(name, meaning, labels, registry=None, buckets=SECONDS)
+    # Of all processes that live, the worst.
+    return Gauge(name, meaning, labels, registry=None, multiprocess_mode="livemax")

@@ -27,7 +27,7 @@ RINGS: dict[str, tuple[str, list[str]]] = {  # ring -> (modules as a pattern, ri
         r"gateway\.(settings|configuration|programmes|programme_documents|operators|secrets|faults)",
         ["core"],
     ),
-    "composition": (r"gateway\.compose", ALL),
+    "composition": (r"gateway\.(compose|watches)", ALL),
     "command line": (
         r"gateway\.(__main__|cli|ctl\w*|supervise|system|fleet|children|restarts|data"
         r"|addresses|banner|notify|valkey)",

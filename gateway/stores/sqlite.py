@@ -166,9 +166,11 @@ def _make(path: Path) -> None:
 
 def _version(db: sqlite3.Connection, path: Path) -> int:
     """Return the schema's version, 0 for an empty file; a stranger's file is left as it is."""
+    db.execute("BEGIN")  # one snapshot: another process may be making the schema
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     is_ours = db.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
     is_empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+    db.execute("COMMIT")
     if not is_ours and not (is_empty and version == 0):
         raise PortUnavailableError(f"{path}: is no registration store")
     if version > SCHEMA_VERSION:

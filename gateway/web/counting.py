@@ -9,8 +9,7 @@ from typing import Protocol
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.ports import OutcomeUnknownError, PortUnavailableError, RoomMissingError
-from gateway.web.problems import CATALOGUE, Problem
+from gateway.web.problems import from_exception
 
 NO_ROUTE = "none"
 
@@ -30,19 +29,24 @@ def counting_middleware(meter: Meter) -> Middleware:
 
     @web.middleware
     async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
-        started_s, status = time.perf_counter(), 500
-        try:
-            response = await handler(request)
-            status = response.status
-        except Exception as exception:
-            code, status = refusal_of(exception)
-            if code:
-                meter.refused(code)
-            raise
-        finally:
+        started_s = time.perf_counter()
+
+        def tell(status: int) -> None:
             resource = request.match_info.route.resource
             route = resource.canonical if resource else NO_ROUTE
             meter.answered(request.method, route, status, time.perf_counter() - started_s)
+
+        try:
+            response = await handler(request)
+        except web.HTTPRedirection as redirection:
+            tell(redirection.status)
+            raise
+        except Exception as exception:  # noqa: BLE001  whatever it is has a name in the catalogue
+            problem = from_exception(request, exception)
+            tell(problem.status)
+            meter.refused(problem.code)
+            raise problem from None
+        tell(response.status)
         return response
 
     return count

@@ -82,8 +82,7 @@ class MemoryIntake:
     async def accept(self, wave: Wave, registration: Registration) -> Accepted | Refusal:
         """Spend the pass and append the entry."""
         async with suffering(self.fault):
-            answer = self._accept(wave, registration)
-        return answer
+            return self._accept(wave, registration)
 
     def _accept(self, wave: Wave, registration: Registration) -> Accepted | Refusal:
         pass_, person = (wave.id, registration.serial), (wave.programme_id, registration.person)
@@ -99,8 +98,7 @@ class MemoryIntake:
     async def find_receipt(self, programme_id: str, receipt: str) -> ReceiptRecord | None:
         """Look one receipt up; one programme is as good as another here."""
         async with suffering(self.fault):
-            record = self.records.get(receipt)
-        return record
+            return self.records.get(receipt)
 
     async def read(
         self, wave: Wave, consumer: str, count: int, block_ms: int

@@ -23,8 +23,7 @@ class FaultyStore:
             spoilt = [row for row in rows if row.receipt in self.poison]
             if spoilt:
                 raise KeyError(spoilt[0].payload)
-            outcomes = await self.inner.put(rows)
-        return outcomes
+            return await self.inner.put(rows)
 
     async def probe(self) -> None:
         await self.inner.probe()
