@@ -130,6 +130,8 @@ class IntakeEntry:
     payload: bytes
     accepted_at_us: int
     deliveries: int = 1  # how often it was handed out
+    number: int = 0  # of the ticket whose pass was spent; recovery needs it
+    serial: int = 0  # of that pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +174,17 @@ class RowOutcome:
     receipt: str
     recording: Recording
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRow:
+    """A registration as the store has it, without what it says."""
+
+    receipt: str
+    wave_id: str
+    person: bytes  # 32 bytes
+    content: bytes  # 16 bytes: keyed digest of the payload
+    accepted_at_us: int
+    recorded_at_us: int
+    number: int
+    serial: int

@@ -22,9 +22,11 @@ from gateway.core.programme import Programme
 from gateway.logs import configure
 from gateway.metrics import Metrics
 from gateway.operators import OperatorsFile
+from gateway.redis.fence import Fences
 from gateway.redis.intake import RedisIntake
 from gateway.redis.policy import RedisPolicies
 from gateway.redis.processes import RedisProcesses
+from gateway.redis.recovery import RedisRecovery
 from gateway.redis.room import RedisRooms
 from gateway.redis.safety import RedisSafety
 from gateway.secrets import Secrets
@@ -33,10 +35,18 @@ from gateway.services.delivery import Delivery
 from gateway.services.front_door import FrontDoor
 from gateway.services.intake import Intake
 from gateway.services.operations import Condition, Operations
+from gateway.services.recovery import Keeper
 from gateway.services.rooms import Rooms
 from gateway.settings import Operator, Public, Settings
 from gateway.stores.opening import open_store
-from gateway.watches import check_safety, report_process, watch_loop, watch_safety
+from gateway.watches import (
+    check_safety,
+    report_process,
+    report_recovery,
+    see_rooms,
+    watch_loop,
+    watch_safety,
+)
 from gateway.web.cookies import Cookies
 from gateway.web.listener import Site, start_site
 from gateway.web.operator import operator_app
@@ -54,7 +64,9 @@ class Redis:
     intake: RedisIntake
     policies: RedisPolicies
     processes: RedisProcesses
+    recovery: RedisRecovery
     safety: RedisSafety
+    fences: Fences
 
 
 @asynccontextmanager
@@ -64,17 +76,19 @@ async def redis_adapters(settings: Settings, condition: Condition) -> AsyncItera
     Raises:
         ConfigurationError: the server may lose what it acknowledges, or cannot be reached.
     """
-    url, prefix = settings.redis.url, settings.redis.prefix
+    url, prefix, fences = settings.redis.url, settings.redis.prefix, Fences()
     redis = Redis(
-        rooms=RedisRooms(url, prefix),
-        intake=RedisIntake(url, prefix),
+        rooms=RedisRooms(url, prefix, fences),
+        intake=RedisIntake(url, prefix, fences),
         policies=RedisPolicies(url, prefix),
         processes=RedisProcesses(url, prefix),
+        recovery=RedisRecovery(url, prefix, fences),
         safety=RedisSafety(url),
+        fences=fences,
     )
     async with AsyncExitStack() as stack:
-        for adapter in (redis.rooms, redis.intake, redis.policies, redis.processes, redis.safety):
-            stack.push_async_callback(adapter.close)
+        for name in ("rooms", "intake", "policies", "processes", "recovery", "safety"):
+            stack.push_async_callback(getattr(redis, name).close)
         await check_safety(redis.safety, condition, unsafe_ok=settings.redis.unsafe_ok)
         yield redis
 
@@ -92,9 +106,7 @@ async def serve(
     async with redis_adapters(settings, condition) as redis:
         rooms = Rooms({p.id: p for p in programmes}, secrets.draw, time.monotonic)
         ticker = _ticker(settings, redis, rooms, metrics)
-        for room in rooms:
-            await redis.rooms.create(room.wave)
-            await ticker.tick(room)
+        await see_rooms(ticker, rooms)
         operations = Operations(
             rooms, redis.policies, redis.processes, condition, now_us=_wall_clock_us
         )
@@ -106,7 +118,7 @@ async def serve(
             ticker.run,
             partial(watch_loop, metrics),
             partial(watch_safety, redis.safety, condition),
-            partial(report_process, redis.processes, operations),
+            partial(report_process, redis.processes, operations, redis.fences),
         ):
             ready()
             await told_to_stop.wait()
@@ -120,7 +132,6 @@ async def deliver(
     settings: Settings, programmes: Programmes, secrets: Secrets, *, ready: Callable[[], None]
 ) -> None:
     """Run one delivery until SIGTERM or SIGINT; the batch in flight is settled first."""
-    del secrets  # delivery signs nothing
     told_to_stop = _stop_on_signals()
     configure(settings.log.level)
     metrics = Metrics(metrics_directory(settings))
@@ -128,8 +139,17 @@ async def deliver(
     store = open_store(settings.store.url)
     waves = [wave for programme in programmes for wave in programme.waves]
     async with redis_adapters(settings, condition) as redis:
-        for wave in waves:
-            await redis.rooms.create(wave)
+        keeper = Keeper(
+            programmes,
+            redis.rooms,
+            redis.policies,
+            redis.processes,
+            redis.recovery,
+            store,
+            secrets.pepper,
+            report_recovery,
+        )
+        await keeper.prepare()
         delivery = Delivery(
             redis.intake,
             store,
@@ -141,7 +161,7 @@ async def deliver(
             rng=random.Random(),  # noqa: S311  it spreads retries, nothing secret
             now_us=_wall_clock_us,
         )
-        async with _running(partial(watch_loop, metrics)):
+        async with _running(partial(watch_loop, metrics), keeper.run):
             ready()
             await delivery.run(told_to_stop)
     await store.close()

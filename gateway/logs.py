@@ -24,6 +24,7 @@ FRAMES_MAX = 8
 LINE_BYTES_MAX = 4_000  # what a pipe takes in one piece: lines of several processes do not mix
 LINES_A_MINUTE = 30  # of one sampled event
 EVENTS_MAX = 256  # sampled events remembered
+IDENTITY = ("time", "level", "logger", "event", "request")
 WITHHELD = frozenset(
     "authorization cookie credential email nik pass payload person phone receipt secret ticket values".split()  # noqa: SIM905
 )
@@ -90,8 +91,9 @@ def tell_exception(_logger: Any, _method: str, members: EventDict) -> EventDict:
 
 
 def keep_short(_logger: Any, _method: str, members: EventDict) -> EventDict:
-    """Cut and withhold."""
-    short: EventDict = _short(members, DEPTH_MAX)
+    """Cut and withhold; what identifies the line stands first, and is never cut off."""
+    first = {name: members[name] for name in IDENTITY if name in members}
+    short: EventDict = _short(first | members, DEPTH_MAX)
     return short
 
 
@@ -121,11 +123,7 @@ def render(_logger: Any, _method: str, members: EventDict) -> str:
     """Return the line; of one that is too long only what identifies it."""
     line = orjson.dumps(members)
     if len(line) > LINE_BYTES_MAX:
-        kept = {
-            name: members[name]
-            for name in ("event", "level", "logger", "time", "request")
-            if name in members
-        }
+        kept = {name: members[name] for name in IDENTITY if name in members}
         line = orjson.dumps(kept | {"cut_bytes": len(line)})
     return line.decode()
 

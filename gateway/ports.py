@@ -21,6 +21,7 @@ from gateway.answers import (
     NotYet,
     PolicyRevision,
     ReceiptRecord,
+    RecordedRow,
     Recording,
     Refusal,
     Registration,
@@ -29,12 +30,14 @@ from gateway.answers import (
     Stale,
     Standing,
 )
+from gateway.core.checkpoint import Checkpoint
 from gateway.core.policy import Policy
 from gateway.core.programme import Wave
 from gateway.core.snapshot import Snapshot
 
 __all__ = [
     "Accepted",
+    "ArchivePort",
     "Claimed",
     "Ended",
     "Ending",
@@ -50,7 +53,9 @@ __all__ = [
     "PortError",
     "PortUnavailableError",
     "ReceiptRecord",
+    "RecordedRow",
     "Recording",
+    "RecoveryPort",
     "Refusal",
     "Registration",
     "RoomMissingError",
@@ -176,3 +181,37 @@ class StorePort(Protocol):
 
     async def close(self) -> None:
         """Let go of files and connections."""
+
+
+class ArchivePort(Protocol):
+    """What the store keeps besides: checkpoints of rooms, and what recovery counts again.
+
+    When it is down: no checkpoint is taken, no lost room is recovered, and both are tried again.
+    """
+
+    async def save_checkpoints(self, documents: Mapping[str, str]) -> None:
+        """Keep the latest checkpoint of each wave, by wave id."""
+
+    async def checkpoints(self) -> Mapping[str, str]:
+        """Return what was kept."""
+
+    async def recorded_rows(
+        self, programme_id: str, after: str, count: int
+    ) -> Sequence[tuple[IntakeEntry, int]]:
+        """Return rows behind receipt ``after``, in order of receipts, each with its recorded_at_us."""
+
+
+class RecoveryPort(Protocol):
+    """Putting a lost room back. When it is down: the room stays closed, and it is tried again."""
+
+    def expect(self, wave: Wave, known: Checkpoint) -> None:
+        """Refuse from now on a room that holds less than the checkpoint."""
+
+    async def restore(self, wave: Wave, known: Checkpoint) -> None:
+        """Put the room in place with the least it must have been, closed to everybody."""
+
+    async def restore_rows(self, wave: Wave, rows: Sequence[RecordedRow]) -> None:
+        """Count what the store has: persons, receipts, spent passes."""
+
+    async def reopen(self, wave: Wave, known: Checkpoint, audit: Mapping[str, str]) -> int:
+        """Let people in again; answer how many acknowledged registrations were not found."""

@@ -5,12 +5,21 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
-from gateway.faults import ConfigurationError, Fault
+import structlog
+
+from gateway.core.checkpoint import Checkpoint
+from gateway.core.programme import Wave
+from gateway.faults import CannotStartError, ConfigurationError, Fault
 from gateway.metrics import Metrics
 from gateway.ports import PortError, PortUnavailableError
+from gateway.redis.fence import Fences
 from gateway.redis.processes import RedisProcesses
 from gateway.redis.safety import RedisSafety
+from gateway.services.admission import Ticker
 from gateway.services.operations import Condition, Operations
+from gateway.services.rooms import Rooms
+
+_log = structlog.get_logger("gateway")
 
 REDIS_WAIT_S = 30.0  # a server that replays its log takes its time
 REDIS_PROBE_S = 0.1
@@ -50,13 +59,48 @@ async def watch_safety(safety: RedisSafety, condition: Condition, stop: asyncio.
     await _every(SAFETY_EVERY_S, look, stop)
 
 
+async def see_rooms(ticker: Ticker, rooms: Rooms) -> None:
+    """Wait until every room was seen once; delivery makes them, or puts them back.
+
+    Raises:
+        CannotStartError: no delivery has made them.
+    """
+    deadline_s = time.monotonic() + REDIS_WAIT_S
+    for room in rooms:
+        while room.snapshot is None:
+            try:
+                await ticker.tick(room)
+            except PortError as error:
+                if time.monotonic() > deadline_s:
+                    told = (
+                        f"wave {room.wave.id} was not made: does `gateway deliver` run? ({error})"
+                    )
+                    raise CannotStartError(told) from error
+                await asyncio.sleep(REDIS_PROBE_S)
+
+
+def report_recovery(wave: Wave, known: Checkpoint, missing: int) -> None:
+    """Say what a recovery has found, and what it has not."""
+    _log.error(
+        "a room was put back together",
+        wave=wave.id,
+        issued=known.issued,
+        called=known.called,
+        accepted=known.accepted,
+        missing=missing,
+    )
+
+
 async def report_process(
-    processes: RedisProcesses, operations: Operations, stop: asyncio.Event
+    processes: RedisProcesses, operations: Operations, fences: Fences, stop: asyncio.Event
 ) -> None:
-    """Keep this process's row in the table of processes fresh, and take it away at the end."""
+    """Keep this process's row in the table of processes fresh, and take it away at the end.
+
+    The row also says what this process has seen of each room: recovery builds on it.
+    """
 
     async def report() -> None:
-        row = operations.row()
+        row = operations.row() | {"rooms": operations.seen(fences.issued)}
         await processes.report(str(row["process"]), row)
 
     await _every(REPORT_EVERY_S, report, stop)

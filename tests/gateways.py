@@ -49,6 +49,8 @@ SETTINGS = """
 port = 0
 [operator]
 port = 0
+[redis]
+url = "{redis_url}"
 [data]
 dir = "{folder}/data"
 [serve]
@@ -144,13 +146,20 @@ class RunningGateway:
 
 @contextmanager
 def a_gateway(
-    *, opens_at: str = "+2s", quota: int = 50, rate_per_s: float = 20.0, burst: int = 5
+    *,
+    opens_at: str = "+2s",
+    quota: int = 50,
+    rate_per_s: float = 20.0,
+    burst: int = 5,
+    redis_url: str = "embedded",
 ) -> Iterator[RunningGateway]:
     """Run a gateway whose wave opens ``opens_at`` after its start."""
     folder = Path(tempfile.mkdtemp(prefix="gw"))
     programme = PROGRAMME.format(opens_at=opens_at, quota=quota, rate_per_s=rate_per_s, burst=burst)
     (folder / "programme.toml").write_text(programme)
-    (folder / "gateway.toml").write_text(SETTINGS.format(folder=folder))
+    (folder / "gateway.toml").write_text(
+        SETTINGS.format(folder=folder, redis_url=redis_url)
+    )
     gateway = RunningGateway(folder)
     gateway.start()
     try:

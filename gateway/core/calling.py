@@ -32,6 +32,8 @@ def next_phase(
 
     A clock that steps back reopens nothing: opened stays opened, closed stays closed.
     """
+    if phase is Phase.RECOVERING:
+        return phase  # until recovery itself reopens it
     if phase is Phase.CLOSED or now_us >= closes_at_us:
         return Phase.CLOSED
     if phase in (Phase.OPEN, Phase.FULL) or now_us >= opens_at_us:

@@ -38,6 +38,7 @@ class Room:
     closes_at_us: int
     last_us: int  # server clock at the last step
     beacon: str = ""
+    missing: int = 0  # acknowledged registrations that recovery could not find again
     revision: int = 1
     phase: Phase = Phase.SCHEDULED
     clock_us: int = 0
@@ -66,7 +67,8 @@ class Room:
     @property
     def frozen(self) -> bool:
         """Whether the wave clock stands: nobody could use the time."""
-        return self.policy.paused or self.backlog >= self.policy.intake_cap
+        recovering = self.phase is Phase.RECOVERING
+        return self.policy.paused or recovering or self.backlog >= self.policy.intake_cap
 
     @property
     def admitting(self) -> bool:
@@ -203,4 +205,5 @@ def snapshot(room: Room) -> Snapshot:
         ended=room.ended,
         backlog=room.backlog,
         beacon=room.beacon,
+        missing=room.missing,
     )

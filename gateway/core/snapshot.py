@@ -43,6 +43,7 @@ class Snapshot:
     recorded: int  # registrations confirmed by the store
     ended: int  # tickets that left or missed their second turn
     backlog: int  # stock: accepted and not yet recorded, rejected or dead
+    missing: int  # acknowledged registrations that recovery could not find again
     beacon: str  # public value entered by the operator before the draw, or empty
 
     @property

@@ -22,6 +22,10 @@ PROBE_S = 1.0  # after a failed connect nobody tries again for so long
 CONNECT_S = 0.1
 
 
+class AnotherEpochError(RoomMissingError):
+    """The room is another than the caller has seen: made anew, or recovered."""
+
+
 class Channel:
     """A connection with a deadline per command. Callers queue; bound their number above it."""
 
@@ -112,7 +116,9 @@ class Channel:
 def _refusal(error: ResponseError) -> Exception:
     """Translate what the server, or a script, refused."""
     word = str(error).split(" ", 1)[0]
-    if word in {"MISSING", "EPOCH"}:
+    if word == "EPOCH":
+        return AnotherEpochError(str(error))
+    if word in {"MISSING", "BEHIND", "RECOVERING"}:
         return RoomMissingError(str(error))
     if word in {"LOADING", "READONLY", "MISCONF", "OOM", "BUSY", "MASTERDOWN"}:
         return PortUnavailableError(f"Redis refuses to work now: {word}")

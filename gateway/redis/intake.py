@@ -19,6 +19,7 @@ from gateway.ports import (
 )
 from gateway.redis.batch import Batcher
 from gateway.redis.channel import Channel
+from gateway.redis.fence import Fences
 from gateway.redis.keys import key
 from gateway.redis.wave import GROUP, WaveScripts
 
@@ -31,8 +32,9 @@ BLOCK_MARGIN_S = 1.0
 class RedisIntake:
     """``IntakePort`` on one Redis or Valkey."""
 
-    def __init__(self, url: str, prefix: str) -> None:
+    def __init__(self, url: str, prefix: str, fences: Fences | None = None) -> None:
         self._prefix = prefix
+        self._fences = fences or Fences()
         self._accepts = Channel(url, deadline_s=ACCEPT_DEADLINE_S)
         self._lookups = Channel(url, deadline_s=0.5)
         self._reads = Channel(url, deadline_s=ACCEPT_DEADLINE_S)  # blocking reads wait on their own
@@ -111,7 +113,8 @@ class RedisIntake:
 
         async def send(batch: Sequence[Registration]) -> list[Accepted | Refusal]:
             args = [part for item in batch for part in _accept_args(item)]
-            answers = await scripts.run(self._accepts, "accept", "", [wave.id, *args])
+            fence = self._fences.text(wave.id)
+            answers = await scripts.run(self._accepts, "accept", fence, [wave.id, *args])
             return [_accepted(answer) for answer in answers]
 
         return Batcher(send, batch_max=BATCH_MAX, pending_max=PENDING_MAX)
@@ -171,4 +174,6 @@ def _entry(wave: Wave, item: list[Any], deliveries: int = 1) -> IntakeEntry:
         payload=values[b"payload"],
         accepted_at_us=int(values[b"accepted_at_us"]),
         deliveries=deliveries,
+        number=int(values[b"number"]),
+        serial=int(values[b"serial"]),
     )

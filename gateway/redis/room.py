@@ -24,7 +24,8 @@ from gateway.ports import (
     Standing,
 )
 from gateway.redis.batch import Batcher
-from gateway.redis.channel import Channel
+from gateway.redis.channel import AnotherEpochError, Channel
+from gateway.redis.fence import Fences
 from gateway.redis.keys import key
 from gateway.redis.wave import GROUP, WaveScripts, moment_text, policy_numbers, policy_text
 
@@ -49,12 +50,12 @@ class _Batchers:
 class RedisRooms:
     """``RoomPort`` on one Redis or Valkey."""
 
-    def __init__(self, url: str, prefix: str) -> None:
+    def __init__(self, url: str, prefix: str, fences: Fences | None = None) -> None:
         self._prefix = prefix
+        self._fences = fences or Fences()
         self._ticks = Channel(url, deadline_s=TICK_DEADLINE_S)
         self._joins = Channel(url, deadline_s=VISITOR_DEADLINE_S)
         self._visits = Channel(url, deadline_s=VISITOR_DEADLINE_S)
-        self._epochs: dict[str, str] = {}
         self._batchers: dict[str, _Batchers] = {}
 
     async def create(self, wave: Wave) -> None:
@@ -67,14 +68,17 @@ class RedisRooms:
 
     async def tick(self, wave: Wave, present: Sequence[int]) -> Snapshot:
         """Report who checked in, get the room's state."""
-        epoch = self._epochs.get(wave.id, "")
-        answer = await WaveScripts(self._prefix, wave).run(self._ticks, "tick", epoch, present)
+        scripts, fence = WaveScripts(self._prefix, wave), self._fences.text(wave.id)
+        try:
+            answer = await scripts.run(self._ticks, "tick", fence, present)
+        except AnotherEpochError:  # recovered: its own counters must do, see observe
+            answer = await scripts.run(self._ticks, "tick", "", present)
         values = dict(zip(_SNAPSHOT_FIELDS, answer, strict=True))
         values["epoch"] = answer[0].decode()
         values["phase"] = Phase(answer[1].decode())
         values["beacon"] = answer[-1].decode()
         snapshot = Snapshot(**values)
-        self._epochs[wave.id] = snapshot.epoch
+        self._fences.observe(wave.id, snapshot)
         return snapshot
 
     async def join(self, wave: Wave) -> Joined | NotOpen:
@@ -128,12 +132,15 @@ class RedisRooms:
         async def call(channel: Channel, name: str, args: Sequence[int]) -> Any:
             # Each of these scripts may be repeated, so an unknown outcome is one to retry.
             try:
-                return await scripts.run(channel, name, self._epochs.get(wave.id, ""), args)
+                return await scripts.run(channel, name, self._fences.text(wave.id), args)
             except OutcomeUnknownError as error:
                 raise PortUnavailableError(str(error)) from error
 
         async def join(batch: Sequence[None]) -> list[Joined | NotOpen]:
-            return _joined(await call(self._joins, "join", [len(batch)]), len(batch))
+            joined = _joined(await call(self._joins, "join", [len(batch)]), len(batch))
+            if isinstance(joined[-1], Joined):
+                self._fences.joined(wave.id, joined[-1].number)
+            return joined
 
         def batcher(name: str, read: Callable[[Any], Any]) -> Batcher[Any, Any]:
             async def send(batch: Sequence[Any]) -> list[Any]:

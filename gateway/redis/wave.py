@@ -26,10 +26,10 @@ class WaveScripts:
         return room_keys(self.prefix, self.wave.programme_id, self.wave.id)
 
     async def run(
-        self, channel: Channel, name: str, epoch: str, args: Sequence[str | bytes | int] = ()
+        self, channel: Channel, name: str, fence: str, args: Sequence[str | bytes | int] = ()
     ) -> Any:
-        """Run one script under ``epoch`` (empty: whatever epoch the room has)."""
-        return await channel.run(name, self.keys, [epoch, *args])
+        """Run one script behind ``fence`` (empty: whatever the room has)."""
+        return await channel.run(name, self.keys, [fence, *args])
 
 
 def policy_numbers(policy: Policy) -> list[str | int]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from gateway.core.checkpoint import take, to_json
 from gateway.core.clock import iso
 from gateway.core.policy import Policy, Violation, diff, validate
 from gateway.core.programme import Wave
@@ -102,6 +103,16 @@ class Operations:
             "revisions": {room.wave.id: room.revision for room in self._rooms},
             "snapshot_age_s": max((age_s(room) or 0.0 for room in self._rooms), default=0.0),
         }
+
+    def seen(self, issued: Callable[[str], int]) -> dict[str, dict[str, Any]]:
+        """Return what this process has seen of each room; ``issued`` knows of numbers just given."""
+        documents = {}
+        for room in self._rooms:
+            if room.snapshot is not None:
+                document = to_json(take(room.snapshot, room.policy))
+                document["issued"] = max(document["issued"], issued(room.wave.id))
+                documents[room.wave.id] = document
+        return documents
 
     async def status(self) -> dict[str, Any]:
         """Return all there is to know. Answers without Redis, too, and says so."""

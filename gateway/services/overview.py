@@ -4,6 +4,7 @@
 they mean for people: ``waiting``, ``places_left``, ``advance_per_s``, ``last_eta_s`` (of the last in line).
 """
 
+from dataclasses import fields
 from typing import Any
 
 from gateway.core import pacing
@@ -12,6 +13,12 @@ from gateway.core.policy import to_document
 from gateway.core.programme import Zone
 from gateway.core.snapshot import Phase, Snapshot
 from gateway.services.rooms import LiveRoom
+
+COUNTERS = tuple(
+    field.name
+    for field in fields(Snapshot)
+    if field.type is int and not field.name.endswith("_us") and field.name != "revision"
+)
 
 
 def doubt(room: LiveRoom) -> str | None:
@@ -54,18 +61,8 @@ def _seen(room: LiveRoom, snapshot: Snapshot) -> dict[str, Any]:
     return {
         "phase": snapshot.phase,
         **_times(snapshot, zone),
-        "issued": snapshot.issued,
-        "cohort": snapshot.cohort,
-        "called": snapshot.called,
-        "near": snapshot.near,
-        "stock": snapshot.stock,
+        **{name: getattr(snapshot, name) for name in COUNTERS},
         "waiting": uncalled + snapshot.stock,
-        "admitted": snapshot.admitted,
-        "outstanding": snapshot.outstanding,
-        "accepted": snapshot.accepted,
-        "recorded": snapshot.recorded,
-        "ended": snapshot.ended,
-        "backlog": snapshot.backlog,
         "places_left": max(0, room.policy.quota - snapshot.accepted - snapshot.outstanding),
         "advance_per_s": short_per_s,
         "last_eta_s": pacing.eta_s(uncalled, short_per_s, long_per_s),

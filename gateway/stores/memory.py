@@ -1,6 +1,6 @@
 """A store in memory: for tests and simulations, held to the same suite as the real ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutcome
 from gateway.stores.rows import collision, kept, misfit
@@ -15,11 +15,34 @@ class MemoryStore:
         self.recorded_at_us: dict[str, int] = {}  # by receipt
         self._persons: set[tuple[str, bytes]] = set()
         self._now_us = now_us
+        self._checkpoints: dict[str, str] = {}
 
     async def put(self, rows: Sequence[IntakeEntry]) -> Sequence[RowOutcome]:
         """Record the rows; one outcome per row, in their order."""
         await self.probe()
         return [self._record(row) for row in rows]
+
+    async def save_checkpoints(self, documents: Mapping[str, str]) -> None:
+        """Keep the latest checkpoint of each wave."""
+        await self.probe()
+        self._checkpoints |= documents
+
+    async def checkpoints(self) -> Mapping[str, str]:
+        """Return what was kept, by wave id."""
+        await self.probe()
+        return dict(self._checkpoints)
+
+    async def recorded_rows(
+        self, programme_id: str, after: str, count: int
+    ) -> Sequence[tuple[IntakeEntry, int]]:
+        """Return rows behind receipt ``after``, each with its recorded_at_us."""
+        await self.probe()
+        found = [r for r in sorted(self.rows) if r > after][:count]
+        return [
+            (self.rows[receipt], self.recorded_at_us[receipt])
+            for receipt in found
+            if self.rows[receipt].programme_id == programme_id
+        ]
 
     async def probe(self) -> None:
         """Raise while the store is down."""

@@ -3,7 +3,6 @@
 import time
 from pathlib import Path
 
-from gateway.ports import StorePort
 from gateway.stores.sqlite import SqliteStore
 
 
@@ -11,7 +10,7 @@ class StoreUrlError(ValueError):
     """The URL must be changed; the message tells how and repeats no credentials."""
 
 
-def open_store(url: str) -> StorePort:
+def open_store(url: str) -> SqliteStore:
     """Return the store behind ``url``. Nothing is opened yet: ``probe`` tells whether it is there.
 
     Raises:

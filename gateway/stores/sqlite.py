@@ -11,7 +11,7 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -33,13 +33,25 @@ CREATE TABLE registrations (
     payload        TEXT NOT NULL CHECK (json_valid(payload)), -- the canonical form
     accepted_at_us INTEGER NOT NULL, -- Redis TIME
     recorded_at_us INTEGER NOT NULL, -- this machine's clock
+    number         INTEGER NOT NULL, -- of the ticket, and of the pass that was spent:
+    serial         INTEGER NOT NULL, -- what recovery rebuilds the room from
     UNIQUE (programme_id, person)
 ) STRICT
 """
+CHECKPOINTS = """
+CREATE TABLE checkpoints (wave_id TEXT PRIMARY KEY NOT NULL, document TEXT NOT NULL) STRICT
+"""
+SAVE = (
+    "INSERT INTO checkpoints VALUES (?, ?) ON CONFLICT DO UPDATE SET document = excluded.document"
+)
+RECORDED = """
+SELECT receipt, wave_id, programme_id, person, payload, accepted_at_us, number, serial, recorded_at_us
+FROM registrations WHERE programme_id = ? AND receipt > ? ORDER BY receipt LIMIT ?
+"""
 INSERT = """
 INSERT INTO registrations
-    (receipt, wave_id, programme_id, person, payload, accepted_at_us, recorded_at_us)
-VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+    (receipt, wave_id, programme_id, person, payload, accepted_at_us, recorded_at_us, number, serial)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 STANDING = "SELECT wave_id, programme_id, person, payload FROM registrations WHERE receipt = ?"
 
@@ -73,6 +85,24 @@ class SqliteStore:
         Cancelled, the transaction goes on or never begins: both are answered by a repetition.
         """
         return await self._run(lambda db: [self._record(db, row) for row in rows])
+
+    async def save_checkpoints(self, documents: Mapping[str, str]) -> None:
+        """Keep the latest checkpoint of each wave."""
+        await self._run(lambda db: db.executemany(SAVE, list(documents.items())))
+
+    async def checkpoints(self) -> Mapping[str, str]:
+        """Return what was kept, by wave id."""
+        query = "SELECT wave_id, document FROM checkpoints"
+        return await self._run(lambda db: dict(db.execute(query).fetchall()))
+
+    async def recorded_rows(
+        self, programme_id: str, after: str, count: int
+    ) -> Sequence[tuple[IntakeEntry, int]]:
+        """Return rows behind receipt ``after``, each with its recorded_at_us."""
+        found = await self._run(
+            lambda db: db.execute(RECORDED, (programme_id, after, count)).fetchall()
+        )
+        return [_entry(*row) for row in found]
 
     async def probe(self) -> None:
         """Write a row and remove it, and see that a second row of its person is not taken."""
@@ -118,7 +148,8 @@ class SqliteStore:
             return RowOutcome(row.receipt, Recording.REJECTED, reason)
         values = (row.receipt, row.wave_id, row.programme_id, row.person, row.payload.decode())
         try:
-            cursor = db.execute(INSERT, (*values, row.accepted_at_us, self._now_us()))
+            origin = row.number, row.serial
+            cursor = db.execute(INSERT, (*values, row.accepted_at_us, self._now_us(), *origin))
         except (sqlite3.IntegrityError, sqlite3.DataError):
             return RowOutcome(row.receipt, Recording.REJECTED, "constraint")
         if cursor.rowcount:
@@ -154,6 +185,24 @@ class SqliteStore:
             connection.close()
 
 
+def _entry(
+    receipt: str,
+    wave_id: str,
+    programme_id: str,
+    person: bytes,
+    payload: str,
+    accepted_at_us: int,
+    number: int,
+    serial: int,
+    recorded_at_us: int,
+) -> tuple[IntakeEntry, int]:
+    entry = IntakeEntry(
+        "", wave_id, programme_id, receipt, person, payload.encode(), accepted_at_us,
+        number=number, serial=serial,
+    )  # fmt: skip
+    return entry, recorded_at_us
+
+
 def _make(path: Path) -> None:
     """Make the file for our eyes only; WAL and index follow its mode.
 
@@ -183,6 +232,7 @@ def _create(db: sqlite3.Connection) -> None:
     db.execute("BEGIN IMMEDIATE")
     if db.execute("PRAGMA user_version").fetchone() == (0,):
         db.execute(SCHEMA)
+        db.execute(CHECKPOINTS)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     db.execute("COMMIT")

@@ -7,17 +7,18 @@ counted by address, and only they are held back: a flood of wrong ones locks nob
 import ipaddress
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 
 import structlog
 from aiohttp import web
 
 from gateway.core.credentials import Operator, find, role_needed
-from gateway.web.limits import Pace
 from gateway.web.problems import Problem, request_id
 
-FAILURE_INTERVAL_S = 6.0  # 10 failures a minute from one address
-REQUEST_INTERVAL_S = 1 / 20  # 20 requests a second with one credential
+FAILURES_MAX, FAILURES_S = 10, 60.0  # from one address
+REQUESTS_MAX, REQUESTS_S = 20, 1.0  # with one credential
+KEYS_MAX = 4_096
 WHO = web.RequestKey("who", Operator)
 
 _BEARER = re.compile(r"Bearer +(\S+) *", re.IGNORECASE)
@@ -25,13 +26,32 @@ _BEARER = re.compile(r"Bearer +(\S+) *", re.IGNORECASE)
 _log = structlog.get_logger("gateway.operator")
 
 
+class Allowance:
+    """So many in any window of time, for each key; the key that was quiet longest makes room."""
+
+    def __init__(self, count: int, window_s: float) -> None:
+        self._count, self._window_s = count, window_s
+        self._taken: dict[str, deque[float]] = {}  # key -> when, at most `count` of them
+
+    def take(self, key: str, *, now_s: float) -> float:
+        """Take one and return 0, or return how long to wait for one."""
+        taken = self._taken.pop(key, None) or deque(maxlen=self._count)
+        if len(self._taken) >= KEYS_MAX:
+            del self._taken[next(iter(self._taken))]
+        self._taken[key] = taken
+        if len(taken) == self._count and now_s - taken[0] < self._window_s:
+            return taken[0] + self._window_s - now_s
+        taken.append(now_s)
+        return 0.0
+
+
 class Door:
     """Lets in who shows a credential with a sufficient role."""
 
     def __init__(self, operators: Callable[[], Iterable[Operator]]) -> None:
         self._operators = operators
-        self._failures = Pace()  # by address
-        self._requests = Pace()  # by credential
+        self._failures = Allowance(FAILURES_MAX, FAILURES_S)  # by address
+        self._requests = Allowance(REQUESTS_MAX, REQUESTS_S)  # by credential
 
     def admit(self, request: web.Request) -> None:
         """Check the request against the table of access.
@@ -48,7 +68,7 @@ class Door:
         if who.role < needed:
             note_refusal(request, "role-missing", who=who.id)
             raise Problem("role-missing", close=request.body_exists)
-        _pace(self._requests, who.id, REQUEST_INTERVAL_S, request)
+        _take(self._requests, who.id, request)
         request[WHO] = who
 
     def _identify(self, request: web.Request) -> Operator:
@@ -62,21 +82,19 @@ class Door:
         expired = who is not None and who.expires_at_us <= time.time_ns() // 1000
         if who is None or expired:
             # Only failures are held back: nobody else behind the same address is locked out.
-            _pace(self._failures, _network(request.remote), FAILURE_INTERVAL_S, request)
+            _take(self._failures, _network(request.remote), request)
             note_refusal(request, "credential-invalid")
             detail = "This credential has expired." if expired else ""
             raise Problem("credential-invalid", detail, close=request.body_exists)
         return who
 
 
-def _pace(pace: Pace, key: str, interval_s: float, request: web.Request) -> None:
-    now_s = time.monotonic()
-    wait_s = pace.wait_s(key, now_s=now_s)
+def _take(allowance: Allowance, key: str, request: web.Request) -> None:
+    wait_s = allowance.take(key, now_s=time.monotonic())
     if wait_s > 0:
         detail = "Wait before asking again."
         close = request.body_exists
         raise Problem("too-many-requests", detail, retry_after_s=wait_s, close=close)
-    pace.count(key, interval_s, now_s=now_s)
 
 
 def _network(remote: str | None) -> str:

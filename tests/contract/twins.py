@@ -102,11 +102,13 @@ class Twins(RuleBasedStateMachine):
         self.registry = Registry()
         self.entries: list[tuple[str, str]] = []
         self.receipt_count = 0
+        self.seen = 0, 0  # issued and accepted, as of the last step
         self._run("create", GROUP, *times, "{}", *policy_numbers(policy), epoch=EPOCH)
 
     def _run(self, name: str, *args: Any, epoch: str = EPOCH) -> Any:
         self.server.set("clock", self.now_us)
-        return self.server.eval(self.text(name), len(KEYS), *KEYS, epoch, *args)
+        fence = epoch if name == "create" else f"{epoch}:{self.seen[0]}:{self.seen[1]}"
+        return self.server.eval(self.text(name), len(KEYS), *KEYS, fence, *args)
 
     @rule(step_us=steps_us)
     def time_passes(self, step_us: int) -> None:
@@ -233,11 +235,12 @@ class Twins(RuleBasedStateMachine):
         if not hasattr(self, "room"):
             return
         room, get = self.room, self.server
+        self.seen = room.issued, room.accepted
         stored = {k.decode(): v.decode() for k, v in get.hgetall(NAMES["room"]).items()}
         assert stored["phase"] == room.phase
         for name in (
             "last_us", "clock_us", "turned_us", "level", "issued", "cohort", "called", "ripe", "near",
-            "admitted", "accepted", "recorded", "ended", "revision",
+            "admitted", "accepted", "recorded", "ended", "revision", "missing",
         ):  # fmt: skip
             assert (name, int(stored[name])) == (name, getattr(room, name))
         for name in ("present", "fresh", "left", "missed", "lost"):

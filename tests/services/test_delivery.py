@@ -198,6 +198,42 @@ def test_waves_with_backlogs_get_even_shares() -> None:
     assert sum(shares) >= 980
 
 
+def test_one_batch_serves_all_waves() -> None:
+    async def life() -> list[int]:
+        world = World(max_per_s=500)
+        for wave in WAVES:
+            world.fill(wave, 1_000)
+        world.store.fault = lambda: Fault.SLOW
+        async with world.delivering():
+            await asyncio.sleep(12.0)
+            assert [rows for _, rows in world.store.offers] == [50, 500, 500]
+            return [1_000 - len(world.intake.stream(wave).entries) for wave in WAVES]
+
+    shares = virtual_time.run(life())
+    assert sum(shares) == 550
+    assert max(shares) - min(shares) <= 4
+
+
+def test_an_intake_that_is_down_is_asked_seldom_and_soon_after_its_return() -> None:
+    async def life() -> tuple[int, int, float]:
+        world = World()
+        world.intake.missing.update(wave.id for wave in WAVES)
+        async with world.delivering():
+            await asyncio.sleep(60.0)
+            reads, failures = world.intake.reads, world.meter.failures[Failure.INTAKE]
+            world.intake.missing.clear()
+            await asyncio.sleep(10.0)
+            world.intake.missing.update(wave.id for wave in WAVES)
+            await asyncio.sleep(0.4)
+            world.fill(WAVES[0], 1)
+            world.intake.missing.clear()
+            return reads, failures, await world.quiet()
+
+    reads, failures, took_s = virtual_time.run(life())
+    assert reads <= failures <= 20 * len(WAVES)
+    assert took_s < 1.0
+
+
 def test_a_wave_without_a_room_does_not_hold_up_another() -> None:
     async def life() -> World:
         world = World()

@@ -47,7 +47,8 @@ end
 
 local function append(room, item, now_us)
     redis.call('XADD', INTAKE, '*', 'receipt', item.receipt, 'person', item.person,
-        'content', item.content, 'accepted_at_us', whole(now_us), 'payload', item.payload)
+        'number', item.number, 'serial', whole(item.serial),
+        'accepted_at_us', whole(now_us), 'payload', item.payload)
     redis.call('HSET', PERSONS, item.person, item.receipt)
     redis.call('HSET', RECEIPTS, item.receipt, table.concat(
         { ARGV[2], item.person, item.content, whole(now_us), '0', 'received' }, '|'))

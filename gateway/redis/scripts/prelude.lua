@@ -15,7 +15,8 @@
 -- KEYS[13] policy    hash    revision, document (JSON); no TTL
 -- KEYS[14] audit     stream  one record per change; no TTL
 -- KEYS[15] dead      stream  entries the store will never take; no TTL
--- ARGV[1]  epoch     the caller's, 16 hex digits; '' before the first tick
+-- ARGV[1]  fence     the caller's 'epoch:issued:accepted' (16 hex digits, two counters it has seen);
+--                    '' where the caller has seen nothing yet
 -- Scripts touch no key outside KEYS. Redis TIME is the only clock.
 
 local ROOM, PRESENT, FRESH, LEFT, MISSED, LOST = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -26,7 +27,7 @@ local NUMBERS = {
     'prequeue_at_us', 'opens_at_us', 'closes_at_us', 'last_us', 'clock_us', 'turned_us', 'level',
     'revision', 'rate_milli_per_s', 'burst', 'form_cap', 'quota', 'pass_ttl_us', 'check_in_us',
     'intake_cap', 'paused', 'issued', 'cohort', 'called', 'ripe', 'near', 'admitted', 'accepted',
-    'recorded', 'ended',
+    'recorded', 'ended', 'missing',
 }
 
 local function whole(number)
@@ -38,14 +39,26 @@ local function server_us()
     return time[1] * 1000000 + time[2]
 end
 
--- Read the room. The second value is an error to return: no such room, or another epoch of it.
-local function load_room()
+-- Say whether the room is another, or less, than its caller has seen.
+local function fence_error(room)
+    local epoch, issued, accepted = string.match(ARGV[1], '^(%x+):(%d+):(%d+)$')
+    if not epoch then
+        return nil
+    end
+    if epoch ~= room.epoch then
+        return redis.error_reply('EPOCH another epoch of this room')
+    end
+    if tonumber(issued) > room.issued or tonumber(accepted) > room.accepted then
+        return redis.error_reply('BEHIND the room holds less than it has acknowledged')
+    end
+end
+
+-- Read the room. The second value is an error to return: no such room, another epoch of it, less than
+-- the caller knows, or (unless `even_recovering`) a room that is being put back together.
+local function load_room(even_recovering)
     local values = redis.call('HMGET', ROOM, 'epoch', 'phase', unpack(NUMBERS))
     if not values[1] then
         return nil, redis.error_reply('MISSING no such room')
-    end
-    if ARGV[1] ~= '' and ARGV[1] ~= values[1] then
-        return nil, redis.error_reply('EPOCH another epoch of this room')
     end
     local room = { epoch = values[1], phase = values[2], stored = { phase = values[2] } }
     for index, name in ipairs(NUMBERS) do
@@ -54,7 +67,10 @@ local function load_room()
     end
     room.backlog = redis.call('XLEN', INTAKE)
     room.outstanding = redis.call('ZCARD', EXPIRIES)
-    return room
+    if room.phase == 'recovering' and not even_recovering then
+        return nil, redis.error_reply('RECOVERING the room is being put back together')
+    end
+    return room, fence_error(room)
 end
 
 -- Write back what has changed.
@@ -73,7 +89,7 @@ local function save_room(room)
 end
 
 local function is_frozen(room) -- nobody could use the time: the wave clock stands
-    return room.paused == 1 or room.backlog >= room.intake_cap
+    return room.paused == 1 or room.phase == 'recovering' or room.backlog >= room.intake_cap
 end
 
 local function places_free(room)

@@ -6,12 +6,15 @@
 -- O(entries). A rejected entry moves to the dead letters whole, in the same step.
 -- Twin of tests/adapters/intake.py's settle.
 
+-- Move a receipt's state; false where recovery had learnt of it from the store already.
 local function tell(receipt, state, now_us)
     local record = redis.call('HGET', RECEIPTS, receipt)
-    if record then
-        local kept = string.match(record, '^([^|]*|[^|]*|[^|]*|[^|]*|)')
-        redis.call('HSET', RECEIPTS, receipt, kept .. whole(now_us) .. '|' .. state)
+    if not record or string.match(record, '|recorded$') then
+        return false
     end
+    local kept = string.match(record, '^([^|]*|[^|]*|[^|]*|[^|]*|)')
+    redis.call('HSET', RECEIPTS, receipt, kept .. whole(now_us) .. '|' .. state)
+    return true
 end
 
 local function bury(id, reason)
@@ -34,9 +37,8 @@ for index = 3, #ARGV, 4 do
             bury(id, reason)
         end
         redis.call('XDEL', INTAKE, id)
-        tell(receipt, state, now_us)
         settled = settled + 1
-        if state == 'recorded' then
+        if tell(receipt, state, now_us) and state == 'recorded' then
             room.recorded = room.recorded + 1
         end
     end

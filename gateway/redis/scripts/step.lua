@@ -9,6 +9,9 @@ local NEAR_STOCKS = 3
 local PRESENT_SHARE_MIN = 1 / 32
 
 local function next_phase(room, now_us)
+    if room.phase == 'recovering' then
+        return 'recovering' -- until recovery itself reopens it
+    end
     if room.phase == 'closed' or now_us >= room.closes_at_us then
         return 'closed'
     end

@@ -3,7 +3,7 @@
 -- ARGV[2…]  positions that checked in since the caller's last tick, each >= 0
 -- returns   {epoch, phase, now_us, clock_us, prequeue_at_us, opens_at_us, closes_at_us, revision, issued,
 --            cohort, called, near, stock, admitted, outstanding, accepted, recorded, ended, backlog,
---            beacon}
+--            missing, beacon}
 -- O(check-ins + expired passes (<= 500) + log window); BITCOUNT reads 1 bit per position below `called`.
 -- Twin of core/room.tick.
 
@@ -82,7 +82,7 @@ local function advance(room)
     return after_nth(wanted, room.called, frontier)
 end
 
-local room, refusal = load_room()
+local room, refusal = load_room(true)
 if refusal then
     return refusal
 end
@@ -105,4 +105,4 @@ end
 return { room.epoch, phase, room.last_us, room.clock_us, room.prequeue_at_us, room.opens_at_us,
     room.closes_at_us, room.revision, room.issued, room.cohort, room.called, room.near,
     count(PRESENT, 0, room.called), room.admitted, room.outstanding, room.accepted, room.recorded,
-    room.ended, room.backlog, redis.call('HGET', ROOM, 'beacon') }
+    room.ended, room.backlog, room.missing, redis.call('HGET', ROOM, 'beacon') }

@@ -1,0 +1,167 @@
+"""How ``gateway ctl`` talks to a gateway: one bounded request at a time, and a name for every failure.
+
+Nothing is followed, kept or repeated. The credential comes from a file, never from a flag or a URL.
+"""
+
+import http.client
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import click
+
+from gateway.core.credentials import parse
+
+TIMEOUT_S = 5.0  # for each read and write
+ANSWER_BYTES_MAX = 4 * 1024 * 1024
+OPEN_TO_OTHERS = 0o007
+
+Document = dict[str, Any]
+
+
+class RefusedError(click.ClickException):
+    """The gateway will not do this; asking again will not help."""
+
+    exit_code = 2
+
+
+class ProblemError(click.ClickException):
+    """Something is wrong on the gateway's side."""
+
+    exit_code = 1
+
+
+class UnreachableError(click.ClickException):
+    """No gateway answers there."""
+
+    exit_code = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A policy as it was read."""
+
+    revision: int
+    policy: Document
+
+
+class Client:
+    """The operator listener of one gateway."""
+
+    def __init__(self, url: str, credential_file: Path) -> None:
+        """Read the credential.
+
+        Raises:
+            RefusedError: the file or the URL cannot be used.
+
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
+            raise RefusedError(f"--operator must be http://host:port, not {url}")
+        self._url = url
+        self._secure, self._address = parts.scheme == "https", parts.netloc.rpartition("@")[2]
+        self._credential = _read_credential(credential_file)
+
+    def status(self) -> Document:
+        """Return all there is to know."""
+        return self._ask("GET", "/v1/status")[0]
+
+    def audit(self, wave_id: str | None) -> list[Document]:
+        """Return the latest records, newest first."""
+        query = "" if wave_id is None else f"?wave={quote(wave_id, safe='')}"
+        records: list[Document] = self._ask("GET", f"/v1/audit{query}")[0]["records"]
+        return records
+
+    def policy(self, wave_id: str) -> Held:
+        """Return the policy in force."""
+        document, etag = self._ask("GET", f"/v1/waves/{quote(wave_id, safe='')}/policy")
+        return Held(int(etag.strip('"')), document)
+
+    def change(
+        self, wave_id: str, revision: int, fields: Document, *, reason: str, dry_run: bool
+    ) -> Document:
+        """Change a policy, or ask what it would change."""
+        path = f"/v1/waves/{quote(wave_id, safe='')}/policy{'?dry_run=1' if dry_run else ''}"
+        headers: dict[str, str | bytes] = {"If-Match": f'"{revision}"'}
+        if reason:
+            headers["X-Reason"] = reason.encode()  # http.client would take it for Latin-1
+        return self._ask("PUT", path, fields, headers)[0]
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Document | None = None,
+        headers: Mapping[str, str | bytes] = {},
+    ) -> tuple[Document, str]:
+        """Return an answer's document and ETag."""
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        every: dict[str, Any] = {
+            "Authorization": f"Bearer {self._credential}",
+            "Accept": "application/json",
+            "Accept-Language": "en",
+        }
+        data = None
+        if body is not None:
+            data, every["Content-Type"] = json.dumps(body).encode(), "application/json"
+        try:
+            connection = kind(self._address, timeout=TIMEOUT_S)
+            try:
+                connection.request(method, path, data, every | dict(headers))
+                response = connection.getresponse()
+                text = response.read(ANSWER_BYTES_MAX)
+            finally:
+                connection.close()
+        except TimeoutError as error:
+            reason = f"no answer within {TIMEOUT_S:g} s"
+            raise UnreachableError(f"cannot reach the gateway at {self._url}: {reason}") from error
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise UnreachableError(f"cannot reach the gateway at {self._url}: {reason}") from error
+        document = _document(text, self._url)
+        if response.status != 200:
+            raise _failure(response.status, document)
+        return document, response.headers.get("ETag", "")
+
+
+def _read_credential(path: Path) -> str:
+    try:
+        if path.stat().st_mode & OPEN_TO_OTHERS:
+            raise RefusedError(f"{path} is open to everybody: chmod 0400 it")
+        text = path.read_text(encoding="ascii").strip()
+    except FileNotFoundError as error:
+        hint = "`gateway up` makes one; name another with --credential-file"
+        raise RefusedError(f"there is no credential at {path}: {hint}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a credential"
+        raise RefusedError(f"{path} cannot be read: {reason}") from error
+    if parse(text) is None:
+        raise RefusedError(f"{path} holds no credential: it is malformed, or was cut")
+    return text
+
+
+def _document(text: bytes, url: str) -> Document:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise UnreachableError(f"what answers at {url} is no gateway's operator listener")
+    return document
+
+
+def _failure(status: int, problem: Document) -> click.ClickException:
+    """Tell a problem as a person would want it told."""
+    lines = [f"{problem.get('title', status)}: {problem.get('detail', '')}".rstrip(": ")]
+    for error in problem.get("errors", ()):
+        field = str(error.get("pointer", "")).lstrip("/") or "a field"
+        hint = f" ({error['hint']})" if error.get("hint") else ""
+        lines.append(f"  {field} {error.get('detail', error.get('code', ''))}{hint}")
+    if status == 401:
+        lines.append("  `gateway up` renews the credential of this machine when it starts")
+    message = "\n".join(lines)
+    # 429 is over soon, as an outage is: the others are ours to put right.
+    return ProblemError(message) if status >= 500 or status == 429 else RefusedError(message)

@@ -1,0 +1,142 @@
+"""How does a gateway look on an operator's terminal? Documents in, lines out."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+
+Document = Mapping[str, Any]
+ZONES = {7: "WIB", 8: "WITA", 9: "WIT"}
+COLOURS = {"open": "green", "prequeue": "cyan", "paused": "yellow", "recovering": "red"}
+NAMES = {"rate_per_s": "rate"}  # said so by its own command
+
+
+def status_text(status: Document, waves: Sequence[Document]) -> str:
+    """Return how waves and processes stand."""
+    now = datetime.fromisoformat(status["at"])
+    blocks = [_wave_text(wave, now) for wave in waves]
+    return "\n\n".join([*blocks, _processes_text(status)])
+
+
+def _wave_text(wave: Document, now: datetime) -> str:
+    if wave["phase"] is None:
+        return f"{wave['wave']}  not seen yet"
+    word = click.style(wave["phase"].upper(), fg=COLOURS.get(wave["phase"]), bold=True)
+    first = f"{wave['wave']}  {word}  {_when(wave, now)}"
+    if wave["phase"] == "closed" and not wave["issued"]:
+        return first
+    policy = wave["policy"]
+    people = [
+        f"waiting {wave['waiting']:,}",
+        f"on form {wave['outstanding']:,} of {policy['form_cap']:,}",
+        f"registered {wave['accepted']:,} of {policy['quota']:,}",
+        f"pending {wave['backlog']:,}",
+    ]
+    pace = [f"rate {policy['rate_per_s']:g}/s (burst {policy['burst']})"]
+    if wave["advance_per_s"] is not None:
+        pace.append(f"called {wave['advance_per_s']:.1f}/s")
+    if wave["last_eta_s"] is not None and wave["waiting"]:
+        low_s, high_s = wave["last_eta_s"]
+        pace.append(f"last in line {duration(low_s)} to {duration(high_s)}")
+    pace.append(f"revision {wave['revision']}")
+    lines = [first, "   ".join(people), "   ".join(pace)]
+    if policy["message"]:
+        lines.append(f"message: {policy['message']}")
+    return "\n  ".join(lines)
+
+
+def _when(wave: Document, now: datetime) -> str:
+    """Say when the wave opens or closes next, or closed."""
+    early = wave["phase"] in {"scheduled", "prequeue"}
+    word, at = ("opens", wave["opens_at"]) if early else ("closes", wave["closes_at"])
+    instant = datetime.fromisoformat(at)
+    left_s = (instant - now).total_seconds()
+    if left_s < 0:
+        return f"closed {_clock(instant)}" if wave["phase"] == "closed" else f"{word} now"
+    return f"{word} {_clock(instant)}, in {duration(left_s)}"
+
+
+def _clock(instant: datetime) -> str:
+    hours = (instant.utcoffset() or timedelta()).total_seconds() / 3600
+    return f"{instant:%a %d %b %Y %H:%M} {ZONES.get(int(hours), instant.strftime('%z'))}"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in its two largest units."""
+    minutes = round(seconds / 60)
+    if seconds < 60:
+        return f"{round(seconds)} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes // 1440} days {minutes % 1440 // 60} h"
+
+
+def _processes_text(status: Document) -> str:
+    ages_s = [wave["age_s"] for wave in status["waves"] if wave["age_s"] is not None]
+    count = len(status["processes"])
+    facts = [
+        f"{count} process{'' if count == 1 else 'es'}",
+        f"snapshot {max(ages_s):.1f} s old" if ages_s else "no snapshot yet",
+        "accepting" if status["accepting"] else click.style("not accepting", fg="red", bold=True),
+    ]
+    troubles = [f"✖ {reason}" for reason in status["reasons"]]
+    notices = [f"! {notice}" for notice in status["notices"]]
+    return "\n".join([", ".join(facts), *troubles, *notices])
+
+
+def changes_text(changes: Document) -> str:
+    """Return "rate 10/s → 25/s, burst 10 → 5"."""
+    return ", ".join(
+        f"{NAMES.get(name, name)} {value_text(name, pair['before'])}"
+        f" → {value_text(name, pair['after'])}"
+        for name, pair in changes.items()
+    )
+
+
+def value_text(name: str, value: Any) -> str:
+    """Return one value of a policy."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case str():
+            return f'"{value}"'
+        case int() | float():
+            text = (
+                f"{value:,.3f}".rstrip("0").rstrip(".")
+                if isinstance(value, float)
+                else f"{value:,}"
+            )
+            return f"{text}/s" if name.endswith("_per_s") else text
+        case _:
+            return str(value)
+
+
+def policy_text(wave_id: str, revision: int, policy: Document) -> str:
+    """Return a policy as a table."""
+    rows = [f"  {name:<18}{value_text(name, value)}" for name, value in policy.items()]
+    return "\n".join([f"{wave_id}  revision {revision}", *rows])
+
+
+def audit_text(records: Sequence[Document]) -> str:
+    """Return the records as a table, newest first."""
+    header = ("REV", "AT", "WAVE", "WHO", "CHANGE", "REASON")
+    rows = [
+        (
+            str(record["revision"]),
+            f"{datetime.fromisoformat(record['at']):%Y-%m-%d %H:%M:%S}",
+            record["wave"],
+            record["who"],
+            changes_text(record["changes"]),
+            record["reason"] or "-",
+        )
+        for record in records
+    ]
+    table = [header, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    )

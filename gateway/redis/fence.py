@@ -1,0 +1,53 @@
+"""What this process has seen of each room: shown with every call, so that a lesser room is found out.
+
+A Redis that was emptied, or put back from an older copy, holds less than it has acknowledged. The script
+that compares refuses before it changes anything.
+"""
+
+from gateway.core.snapshot import Snapshot
+from gateway.ports import RoomMissingError
+
+
+class Fences:
+    """The highest counters seen, by wave."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[str, int, int]] = {}  # wave -> (epoch, issued, accepted)
+
+    def text(self, wave_id: str) -> str:
+        """Return what scripts take as their fence; empty where nothing was seen yet."""
+        seen = self._seen.get(wave_id)
+        return f"{seen[0]}:{seen[1]}:{seen[2]}" if seen else ""
+
+    def issued(self, wave_id: str) -> int:
+        """Return how many numbers are known to have been given."""
+        return self._seen.get(wave_id, ("", 0, 0))[1]
+
+    def accepted(self, wave_id: str) -> int:
+        """Return how many registrations are known to have been acknowledged."""
+        return self._seen.get(wave_id, ("", 0, 0))[2]
+
+    def observe(self, wave_id: str, snapshot: Snapshot) -> None:
+        """Take in a snapshot; one of another epoch is a room that was recovered, or made anew.
+
+        Raises:
+            RoomMissingError: numbers that were given are not known there: recover first.
+        """
+        epoch, issued, accepted = self._seen.get(wave_id, (snapshot.epoch, 0, 0))
+        if snapshot.issued < issued:
+            raise RoomMissingError("the room holds less than it has given")
+        if snapshot.epoch != epoch:
+            accepted = 0  # what was lost has been reported by recovery
+        seen = snapshot.epoch, snapshot.issued, max(accepted, snapshot.accepted)
+        self._seen[wave_id] = seen
+
+    def expect(self, wave_id: str, epoch: str, issued: int, accepted: int) -> None:
+        """Take in what a checkpoint has kept."""
+        if wave_id not in self._seen:
+            self._seen[wave_id] = (epoch, issued, accepted)
+
+    def joined(self, wave_id: str, number: int) -> None:
+        """Note a number that was given."""
+        epoch, issued, accepted = self._seen.get(wave_id, ("", 0, 0))
+        if epoch:
+            self._seen[wave_id] = (epoch, max(issued, number + 1), accepted)

@@ -1,0 +1,21 @@
+-- restore: put a lost or rolled-back room in place again, closed to everybody until it is complete.
+--
+-- ARGV[2]  consumer group
+-- ARGV[3]  policy document, JSON
+-- ARGV[4]  revision
+-- ARGV[5…] field, value, … of the room: times, counters, the policy's numbers, the new epoch
+-- returns  1
+-- Outstanding passes and presence end here: their holders are below `called` and claim again.
+-- What an older copy still holds of registrations stays; `restore_rows` completes it. O(1).
+
+redis.call('DEL', PRESENT, FRESH, PASSES, EXPIRIES)
+redis.call('HSET', ROOM, 'phase', 'recovering', 'last_us', whole(server_us()), 'level', 0,
+    'revision', ARGV[4], unpack(ARGV, 5))
+for _, name in ipairs(NUMBERS) do
+    redis.call('HSETNX', ROOM, name, 0)
+end
+redis.call('HSET', POLICY, 'revision', ARGV[4], 'document', ARGV[3])
+if redis.call('EXISTS', INTAKE) == 0 then
+    redis.call('XGROUP', 'CREATE', INTAKE, ARGV[2], '0', 'MKSTREAM')
+end
+return 1

@@ -1,0 +1,170 @@
+"""Keeping rooms: who makes them, takes their checkpoints, and puts them back when Redis lost them.
+
+Only delivery does this, because only it has the store. A room that is missing or holds less than was
+seen stays closed until every registration in the store counts again; then numbers go on behind all
+that were ever given, so that old tickets keep their order.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Sequence
+
+from gateway.core.checkpoint import Checkpoint, from_json, merge, take, to_json
+from gateway.core.form import content_digest
+from gateway.core.programme import Programme, Wave
+from gateway.ports import (
+    ArchivePort,
+    IntakeEntry,
+    PolicyPort,
+    PortError,
+    RecordedRow,
+    RecoveryPort,
+    RoomMissingError,
+    RoomPort,
+)
+from gateway.services.operations import ProcessesPort
+
+EVERY_S = 1.0
+LISTEN_S = 1.2  # how long the processes that live are listened to before a room is put back
+ROWS = 500
+
+
+class Keeper:
+    """The rooms of all programmes, from their making to their recovery."""
+
+    def __init__(
+        self,
+        programmes: Sequence[Programme],
+        rooms: RoomPort,
+        policies: PolicyPort,
+        processes: ProcessesPort,
+        recovery: RecoveryPort,
+        archive: ArchivePort,
+        pepper: bytes,
+        report: Callable[[Wave, Checkpoint, int], None],
+    ) -> None:
+        self._programmes = programmes
+        self._rooms, self._policies, self._processes = rooms, policies, processes
+        self._recovery, self._archive = recovery, archive
+        self._pepper = pepper
+        self._report = report
+        self._taken: dict[str, Checkpoint] = {}
+
+    async def prepare(self) -> None:
+        """Learn what was kept, and bring every room up, made or recovered.
+
+        Raises:
+            PortError: Redis or the store is away; try again.
+        """
+        kept = await self._archive.checkpoints()
+        self._taken = {wave_id: from_json(json.loads(text)) for wave_id, text in kept.items()}
+        for wave in (wave for programme in self._programmes for wave in programme.waves):
+            if wave.id in self._taken:
+                self._recovery.expect(wave, self._taken[wave.id])
+        await self.keep()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep the rooms until told to stop."""
+        while not stop.is_set():
+            with contextlib.suppress(PortError):
+                await self.keep()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(EVERY_S):
+                    await stop.wait()
+
+    async def keep(self) -> None:
+        """Look at every room once: take its checkpoint, or put it back."""
+        taken: dict[str, Checkpoint] = {}
+        for programme in self._programmes:
+            lost = []
+            for wave in programme.waves:
+                try:
+                    taken[wave.id] = await self._take(wave)
+                except RoomMissingError:
+                    lost.append(wave)
+            if lost:
+                await self._put_back(programme, lost)
+        changed = {wave_id: one for wave_id, one in taken.items() if self._is_news(wave_id, one)}
+        if changed:
+            documents = {wave_id: json.dumps(to_json(one)) for wave_id, one in changed.items()}
+            await self._archive.save_checkpoints(documents)
+            self._taken |= changed
+
+    def _is_news(self, wave_id: str, one: Checkpoint) -> bool:
+        """Whether anything but time has moved."""
+        before = self._taken.get(wave_id)
+        still = ("at_us", "clock_us", "joins_per_s")
+        return before is None or any(
+            getattr(before, name) != value
+            for name, value in to_json(one).items()
+            if name not in still
+        )
+
+    async def _take(self, wave: Wave) -> Checkpoint:
+        snapshot = await self._rooms.tick(wave, [])
+        if snapshot.phase == "recovering":
+            raise RoomMissingError("a recovery was not finished")
+        policy = (await self._policies.read(wave)).policy
+        return take(snapshot, policy, self._taken.get(wave.id))
+
+    async def _put_back(self, programme: Programme, lost: Sequence[Wave]) -> None:
+        new = [wave for wave in lost if wave.id not in self._taken]
+        for wave in new:
+            if not await self._seen(wave):
+                await self._rooms.create(wave)
+        known = {}
+        if any(wave.id in self._taken for wave in lost):
+            await asyncio.sleep(LISTEN_S)  # what living processes know is more recent
+        for wave in lost:
+            seen = [*await self._seen(wave), *filter(None, [self._taken.get(wave.id)])]
+            if seen:
+                known[wave.id] = merge(seen)
+                await self._recovery.restore(wave, known[wave.id])
+        if known:
+            await self._count_again(programme)
+        for wave in lost:
+            if wave.id in known:
+                await self._reopen(wave, known[wave.id])
+
+    async def _seen(self, wave: Wave) -> list[Checkpoint]:
+        """Return what the living processes know of a room."""
+        return [
+            from_json(row["rooms"][wave.id])
+            for row in await self._processes.alive()
+            if wave.id in row.get("rooms", {})
+        ]
+
+    async def _count_again(self, programme: Programme) -> None:
+        """Have every registration of the programme count, in whichever wave, before any room opens."""
+        waves = {wave.id: wave for wave in programme.waves}
+        after = ""
+        while rows := await self._archive.recorded_rows(programme.id, after, ROWS):
+            after = rows[-1][0].receipt
+            for wave_id, wave in waves.items():
+                mine = [self._row(*row) for row in rows if row[0].wave_id == wave_id]
+                if mine:
+                    await self._recovery.restore_rows(wave, mine)
+
+    def _row(self, entry: IntakeEntry, recorded_at_us: int) -> RecordedRow:
+        return RecordedRow(
+            receipt=entry.receipt,
+            wave_id=entry.wave_id,
+            person=entry.person,
+            content=content_digest(self._pepper, entry.payload),
+            accepted_at_us=entry.accepted_at_us,
+            recorded_at_us=recorded_at_us,
+            number=entry.number,
+            serial=entry.serial,
+        )
+
+    async def _reopen(self, wave: Wave, known: Checkpoint) -> None:
+        taken = self._taken.get(wave.id)
+        audit = {
+            "who": "recovery",
+            "reason": "Redis held less than it had acknowledged",
+            "since_us": str(taken.at_us if taken else 0),
+            "until_us": str(known.at_us),
+        }
+        missing = await self._recovery.reopen(wave, known, audit)
+        self._report(wave, known, missing)

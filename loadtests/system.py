@@ -1,0 +1,170 @@
+"""A gateway for one run: `gateway up` as processes of its own, on free ports, in a folder of its own."""
+
+import json
+import os
+import signal
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadtests.children import Child, end, spawn
+from loadtests.verdict import Terms
+
+WAVE = "load-1"
+PASS_TTL_S = 120  # longer than any run: no pass expires unspent
+READY_S_MAX = 30.0
+DRAIN_S_MAX = 30.0
+ANSWER_S_MAX = 5.0
+
+SETTINGS = """
+[public]
+port = 0
+[operator]
+port = 0
+[data]
+dir = "{folder}/data"
+[serve]
+drain_s = 5
+[programmes]
+files = ["{folder}/programme.toml"]
+"""
+
+# One field of every kind, so that every kind is checked, stored and compared.
+PROGRAMME = """
+id = "load"
+demo = true
+zone = "WIB"
+selection = "first-come"
+person_field = "nik"
+name = {{ id = "Uji beban", en = "Load test" }}
+help_line = {{ id = "Hanya uji.", en = "Only a test." }}
+prepare = {{ id = "Siapkan NIK.", en = "Have your NIK ready." }}
+
+[[waves]]
+id = "{wave}"
+ordinal = 1
+prequeue_at = "+0s"
+opens_at = "+{opens_s}s"
+closes_at = "+1h"
+
+[waves.policy]
+quota = {quota}
+rate_per_s = {rate_per_s}
+burst = {burst}
+form_cap = {quota}
+pass_ttl_s = {pass_ttl_s}
+check_in_s = 2
+"""
+FIELD = """
+[[fields]]
+name = "{name}"
+kind = "{kind}"
+label = {{ id = "{name}", en = "{name}" }}
+"""
+FIELDS = {
+    "nik": "nik",
+    "family_card": "digits",
+    "name": "text",
+    "birth_date": "birth-date",
+    "mobile": "phone",
+    "email": "email",
+    "province": "choice",
+}
+MORE = {
+    "digits": "min_length = 16\nmax_length = 16\n",
+    "email": "required = false\n",
+    "choice": 'choices = [{ value = "31", label = { id = "Jakarta", en = "Jakarta" } }, '
+    '{ value = "94", label = { id = "Papua", en = "Papua" } }]\n',
+}
+
+
+class NotReadyError(Exception):
+    """The gateway did not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """`gateway up`, running, and where it is."""
+
+    child: Child
+    folder: Path
+    url: str
+
+    @property
+    def store(self) -> Path:
+        """Where registrations end up."""
+        return self.folder / "data" / "registrations.db"
+
+    def board(self) -> dict[str, Any]:
+        """Return the wave's public document.
+
+        Raises:
+            OSError: the gateway does not answer.
+
+        """
+        url = f"{self.url}/v1/waves/{WAVE}/board"
+        with urllib.request.urlopen(url, timeout=ANSWER_S_MAX) as answer:  # noqa: S310  our own
+            document: dict[str, Any] = json.load(answer)
+        return document
+
+    def stop(self) -> int:
+        """Have it drain; return its exit code, not 0 when it had to be killed."""
+        return end(self.child, signal.SIGINT, DRAIN_S_MAX)
+
+
+def start(folder: Path, terms: Terms, *, opens_s: float) -> Gateway:
+    """Start a gateway whose wave opens ``opens_s`` after the room is made, and wait until it is ready.
+
+    Raises:
+        NotReadyError: it ended, or took too long.
+
+    """
+    (folder / "gateway.toml").write_text(SETTINGS.format(folder=folder), "utf-8")
+    (folder / "programme.toml").write_text(_programme(terms, opens_s), "utf-8")
+    log = folder / "gateway.log"
+    config = str(folder / "gateway.toml")
+    child = spawn([sys.executable, "-m", "gateway", "up", "--config", config], log, _environment())
+    try:
+        return Gateway(child, folder, _address(child, log))
+    except BaseException:
+        end(child, signal.SIGINT, DRAIN_S_MAX)
+        raise
+
+
+def _programme(terms: Terms, opens_s: float) -> str:
+    wave = PROGRAMME.format(
+        wave=WAVE,
+        opens_s=round(opens_s),
+        quota=terms.quota,
+        rate_per_s=terms.rate_per_s,
+        burst=terms.burst,
+        pass_ttl_s=PASS_TTL_S,
+    )
+    fields = (
+        FIELD.format(name=name, kind=kind) + MORE.get(kind, "") for name, kind in FIELDS.items()
+    )
+    return wave + "".join(fields)
+
+
+def _environment() -> dict[str, str]:
+    """Return ours without what would set the gateway otherwise than its file."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+    return {**kept, "PYTHONUNBUFFERED": "1"}
+
+
+def _address(child: Child, log: Path) -> str:
+    """Wait for the lines that say it is ready, and return the applicants' address."""
+    deadline_s = time.monotonic() + READY_S_MAX
+    while time.monotonic() < deadline_s:
+        text = log.read_text("utf-8")
+        words = [line.split() for line in text.splitlines() if line.strip()]
+        said = {line[0]: line[-1] for line in words}
+        if {"Applicants", "Stop"} <= said.keys():
+            return said["Applicants"].rstrip("/")
+        if child.poll() is not None:
+            raise NotReadyError(f"`gateway up` ended with {child.returncode}:\n{text}")
+        time.sleep(0.05)
+    raise NotReadyError(f"`gateway up` was not ready within {READY_S_MAX:.0f} s")

@@ -1,0 +1,214 @@
+"""What operators see and change, without HTTP."""
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from gateway.core.policy import Policy, Violation
+from gateway.core.snapshot import Phase, Snapshot
+from gateway.ports import OutcomeUnknownError, PortUnavailableError, Stale
+from gateway.services.operations import PolicyChange
+from tests.operations_house import OPEN, OperatorsHouse
+
+AWAY = PortUnavailableError("away")
+
+
+@pytest.fixture
+def house() -> OperatorsHouse:
+    return OperatorsHouse()
+
+
+async def change(
+    house: OperatorsHouse, revision: int = 1, *, dry_run: bool = False, **fields: Any
+) -> PolicyChange | Stale | tuple[Violation, ...]:
+    return await house.operations.change_policy(
+        house.room(),
+        revision,
+        fields,
+        who="rina",
+        reason="store fine",
+        origin="10.0.0.7",
+        dry_run=dry_run,
+    )
+
+
+async def test_a_change_is_made_with_its_audit_record_in_one_step(house: OperatorsHouse) -> None:
+    done = await change(house, rate_per_s=25, burst=5)
+    assert isinstance(done, PolicyChange)
+    assert done.revision == 2
+    assert done.changes == {"rate_per_s": (10.0, 25.0), "burst": (10, 5)}
+    assert (await house.operations.read_policy(house.room())).policy.rate_per_s == 25
+    assert await house.operations.audit() == [
+        {
+            "wave": "wave-1",
+            "revision": 2,
+            "at": "2020-04-11T16:00:00.000+07:00",
+            "who": "rina",
+            "origin": "10.0.0.7",
+            "reason": "store fine",
+            "changes": {
+                "rate_per_s": {"before": 10.0, "after": 25.0},
+                "burst": {"before": 10, "after": 5},
+            },
+        }
+    ]
+
+
+async def test_an_old_revision_changes_nothing_and_is_told_the_one_in_force(
+    house: OperatorsHouse,
+) -> None:
+    await change(house, rate_per_s=25)
+    assert await change(house, rate_per_s=99) == Stale(2)
+    assert (await house.operations.read_policy(house.room())).policy.rate_per_s == 25
+    assert len(await house.operations.audit()) == 1
+
+
+async def test_somebody_faster_between_reading_and_writing_wins(house: OperatorsHouse) -> None:
+    house.policies.faster = 1
+    assert await change(house, rate_per_s=25) == Stale(2)
+    assert await house.operations.audit() == []
+
+
+async def test_all_violations_are_told_at_once_and_nothing_is_changed(
+    house: OperatorsHouse,
+) -> None:
+    violations = await change(house, rate_per_s=-1, burst="x", quotas=1)
+    assert isinstance(violations, tuple)
+    assert {violation.pointer for violation in violations} == {"/rate_per_s", "/burst", "/quotas"}
+    assert (await house.operations.read_policy(house.room())).revision == 1
+    assert await house.operations.audit() == []
+
+
+async def test_a_dry_run_tells_what_would_be_and_does_nothing(house: OperatorsHouse) -> None:
+    plan = await change(house, dry_run=True, paused=True)
+    assert plan == PolicyChange(1, replace(Policy(), paused=True), {"paused": (False, True)})
+    assert (await house.operations.read_policy(house.room())).revision == 1
+    assert await house.operations.audit() == []
+    assert isinstance(await change(house, dry_run=True, rate_per_s=0), tuple)
+    assert await change(house, 7, dry_run=True, paused=True) == Stale(1)
+
+
+async def test_a_change_to_what_is_already_so_makes_no_revision(house: OperatorsHouse) -> None:
+    assert await change(house, paused=False) == PolicyChange(1, Policy(), {})
+    assert await house.operations.audit() == []
+
+
+async def test_each_wave_has_a_policy_of_its_own_and_audits_are_told_newest_first(
+    house: OperatorsHouse,
+) -> None:
+    await change(house, quota=5)
+    await change(house, 2, quota=6)
+    operations, other = house.operations, house.room("wave-2")
+    await operations.change_policy(other, 1, {"quota": 7}, who="budi", reason="", origin="x")
+    assert (await operations.read_policy(house.room())).policy.quota == 6
+    assert (await operations.read_policy(other)).policy.quota == 7
+    revisions = [(record["wave"], record["revision"]) for record in await operations.audit()]
+    assert revisions[0] == ("wave-1", 3)
+    assert sorted(revisions) == [("wave-1", 2), ("wave-1", 3), ("wave-2", 2)]
+    assert [record["who"] for record in await operations.audit(other)] == ["budi"]
+
+
+@pytest.mark.parametrize("outage", [AWAY, OutcomeUnknownError("no answer")])
+async def test_an_outage_passes_through_a_change(
+    house: OperatorsHouse, outage: PortUnavailableError
+) -> None:
+    house.policies.outage = outage
+    with pytest.raises(type(outage)):
+        await change(house, paused=True)
+
+
+def test_a_healthy_process_is_ready_and_accepting(house: OperatorsHouse) -> None:
+    readiness = house.operations.readiness()
+    assert (readiness.ready, readiness.accepting, readiness.reasons) == (True, True, ())
+
+
+def seen(house: OperatorsHouse, **changes: Any) -> None:
+    house.room().observe(replace(OPEN, **changes))
+
+
+def unseen(house: OperatorsHouse) -> None:
+    house.room().snapshot = None
+
+
+def aged(house: OperatorsHouse) -> None:
+    house.clock_s += 2.5
+
+
+@pytest.mark.parametrize(
+    ("happen", "reason"),
+    [
+        (unseen, "wave-1: not seen yet"),
+        (aged, "wave-1: last seen 2.5 s ago"),
+        (lambda house: seen(house, phase=Phase.RECOVERING), "wave-1: recovering"),
+        (lambda house: seen(house, backlog=100_000), "wave-1: the intake is at its cap"),
+        (lambda house: setattr(house.condition, "hazards", ("no fsync",)), "no fsync"),
+    ],
+)
+def test_a_process_that_could_not_make_a_registration_durable_says_so_and_stays_ready(
+    house: OperatorsHouse, happen: Any, reason: str
+) -> None:
+    happen(house)
+    readiness = house.operations.readiness()
+    assert readiness.ready
+    assert not readiness.accepting
+    assert reason in readiness.reasons
+
+
+def test_a_draining_or_unfit_process_is_not_ready(house: OperatorsHouse) -> None:
+    house.condition.draining = True
+    readiness = house.operations.readiness()
+    assert (readiness.ready, readiness.accepting) == (False, False)
+    assert readiness.reasons == ("this process is draining",)
+    house.condition.draining, house.condition.faults = False, ("keys differ",)
+    assert house.operations.readiness().reasons == ("keys differ",)
+    assert not house.operations.readiness().ready
+
+
+async def test_status_tells_every_counter_of_every_wave(house: OperatorsHouse) -> None:
+    house.room().observe(replace(OPEN, revision=2))
+    status = await house.operations.status()
+    assert [wave["wave"] for wave in status["waves"]] == ["wave-1", "wave-2"]
+    wave = status["waves"][0]
+    for each in fields(Snapshot):
+        if each.type is int and not each.name.endswith("_us") and each.name != "revision":
+            assert wave[each.name] == getattr(OPEN, each.name), each.name
+    assert wave["policy"]["rate_per_s"] == 10.0
+    assert wave["revision"] == 1, "the one this process goes by, not the one it has heard of"
+    assert wave["waiting"] == 90
+    assert wave["places_left"] == 1_000
+    assert wave["opens_at"].endswith("+07:00")
+    assert (wave["age_s"], wave["stale"]) == (0.0, False)
+
+
+async def test_status_tells_the_age_of_what_it_tells(house: OperatorsHouse) -> None:
+    house.clock_s += 2.5
+    house.room("wave-2").snapshot = None
+    first, second = (await house.operations.status())["waves"]
+    assert (first["age_s"], first["stale"]) == (2.5, True)
+    assert (second["age_s"], second["stale"], second["phase"]) == (None, True, None)
+    assert "issued" not in second
+
+
+async def test_status_shows_notices_to_every_operator(house: OperatorsHouse) -> None:
+    house.condition.notices = ("redis.unsafe_ok is set",)
+    status = await house.operations.status()
+    assert status["notices"] == ("redis.unsafe_ok is set",)
+    assert status["accepting"]
+
+
+async def test_status_tells_the_live_processes_and_without_redis_at_least_itself(
+    house: OperatorsHouse,
+) -> None:
+    house.processes.rows = [{"process": "serve-1"}, {"process": "serve-2"}]
+    assert (await house.operations.status())["processes"] == house.processes.rows
+    house.processes.outage = AWAY
+    (row,) = (await house.operations.status())["processes"]
+    assert row == {
+        "process": "serve-1",
+        "pid": 7,
+        "accepting": True,
+        "revisions": {"wave-1": 1, "wave-2": 1},
+        "snapshot_age_s": 0.0,
+        "age_s": 0.0,
+    }

@@ -1,0 +1,130 @@
+"""Where credentials are kept, renewed and revoked."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from gateway import operators
+from gateway.core.credentials import LIFE_S_MAX, Role, enrol, find, read_operators, write_operators
+from gateway.faults import ConfigurationError
+from gateway.operators import CTL_FILE, OPERATORS_FILE, OperatorsFile, ensure_ctl
+
+NOW_US = time.time_ns() // 1000
+DAY_US = 86_400 * 1_000_000
+
+
+def held(directory: Path) -> str:
+    return (directory / CTL_FILE).read_text().strip()
+
+
+def rewrite(path: Path, text: str) -> None:
+    draft = path.with_suffix(".draft")
+    draft.write_text(text)
+    draft.chmod(0o400)
+    draft.rename(path)
+
+
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operators, "LOOK_EVERY_S", 0.0)
+
+
+def test_the_first_start_makes_a_credential_that_opens(tmp_path: Path) -> None:
+    ensure_ctl(tmp_path)
+    owner = find(OperatorsFile(tmp_path)(), held(tmp_path))
+    assert owner is not None
+    assert (owner.id, owner.role) == ("ctl", Role.ADMIN)
+    assert owner.expires_at_us - NOW_US <= LIFE_S_MAX * 1_000_000 + 60_000_000
+    for name in (CTL_FILE, OPERATORS_FILE):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o400
+    assert held(tmp_path) not in (tmp_path / OPERATORS_FILE).read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [CTL_FILE, OPERATORS_FILE]
+
+
+def test_a_credential_that_lives_is_left_alone(tmp_path: Path) -> None:
+    ensure_ctl(tmp_path)
+    before = held(tmp_path)
+    ensure_ctl(tmp_path)
+    assert held(tmp_path) == before
+
+
+@pytest.mark.parametrize("age_days", [84, 90, 200])
+def test_one_that_ends_within_a_week_is_renewed_and_others_are_kept(
+    tmp_path: Path, age_days: int
+) -> None:
+    text, old = enrol("ctl", Role.ADMIN, bytes(32), now_us=NOW_US - age_days * DAY_US)
+    _, rina = enrol("rina", Role.VIEWER, bytes([1] * 32), now_us=NOW_US)
+    rewrite(tmp_path / OPERATORS_FILE, write_operators([old, rina]))
+    rewrite(tmp_path / CTL_FILE, text)
+    ensure_ctl(tmp_path)
+    assert held(tmp_path) != text
+    known = read_operators((tmp_path / OPERATORS_FILE).read_text())
+    assert [operator.id for operator in known] == ["rina", "ctl"]
+    assert find(known, text) is None
+    assert find(known, held(tmp_path)) is not None
+
+
+@pytest.mark.parametrize("lost", [CTL_FILE, OPERATORS_FILE])
+def test_half_of_the_pair_is_renewed(tmp_path: Path, lost: str) -> None:
+    ensure_ctl(tmp_path)
+    (tmp_path / lost).unlink()
+    ensure_ctl(tmp_path)
+    assert find(OperatorsFile(tmp_path)(), held(tmp_path)) is not None
+
+
+def test_a_draft_left_by_a_crash_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / f".{OPERATORS_FILE}.{os.getpid()}").write_text("half")
+    ensure_ctl(tmp_path)
+    assert find(OperatorsFile(tmp_path)(), held(tmp_path)) is not None
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_what_is_taken_out_of_the_file_opens_nothing_any_more(tmp_path: Path) -> None:
+    ensure_ctl(tmp_path)
+    known = OperatorsFile(tmp_path)
+    assert find(known(), held(tmp_path)) is not None
+    rewrite(tmp_path / OPERATORS_FILE, write_operators([]))
+    assert known() == ()
+
+
+def test_the_file_is_looked_at_at_least_once_a_second() -> None:
+    assert operators.LOOK_EVERY_S < 1
+
+
+@pytest.mark.usefixtures("no_pause")
+@pytest.mark.parametrize("text", ["", "{}", "\xff"])
+def test_a_file_that_breaks_while_we_run_opens_nothing_until_it_is_whole_again(
+    tmp_path: Path, text: str
+) -> None:
+    ensure_ctl(tmp_path)
+    whole = (tmp_path / OPERATORS_FILE).read_text()
+    known = OperatorsFile(tmp_path)
+    rewrite(tmp_path / OPERATORS_FILE, text)
+    assert known() == ()
+    (tmp_path / OPERATORS_FILE).unlink()
+    assert known() == ()
+    rewrite(tmp_path / OPERATORS_FILE, whole)
+    assert len(known()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "reason"),
+    [
+        ("{", 0o400, "is not JSON"),
+        (json.dumps({"version": 1, "operators": []}), 0o666, "can be changed by others"),
+        (None, 0o400, "cannot be read: No such file"),
+    ],
+)
+def test_a_start_without_a_usable_file_is_refused_with_its_name_and_reason(
+    tmp_path: Path, text: str | None, mode: int, reason: str
+) -> None:
+    path = tmp_path / OPERATORS_FILE
+    if text is not None:
+        path.write_text(text)
+        path.chmod(mode)
+    with pytest.raises(ConfigurationError, match=reason) as caught:
+        OperatorsFile(tmp_path)
+    assert caught.value.faults[0].source == str(path)
