@@ -108,7 +108,7 @@ def check_config(config: Path) -> None:
 @click.option("--beacon", default="", metavar="TEXT", help="The beacon on the board, if any.")
 @click.option("--cohort", required=True, type=click.IntRange(0, 2**31 - 1))
 @click.option("--number", required=True, type=click.IntRange(0, 2**31 - 1))
-def verify_draw(  # noqa: PLR0917  click passes them by name
+def verify_draw(
     secret: str,
     commitment: str | None,
     programme: str,

@@ -14,13 +14,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from aiohttp import web
 
 from gateway.core.programme import Programme
 from gateway.logs import configure
-from gateway.metrics import Metrics
+from gateway.metrics import Metrics, metrics_directory
 from gateway.operators import OperatorsFile
 from gateway.redis.fence import Fences
 from gateway.redis.intake import RedisIntake
@@ -52,6 +51,8 @@ from gateway.web.listener import Site, start_site
 from gateway.web.operator import operator_app
 from gateway.web.problems import ProblemStyle
 from gateway.web.public import PublicServices, public_app
+from gateway.web.rendering import Pages
+from gateway.web.site import page_routes
 
 Programmes = Sequence[Programme]
 
@@ -99,10 +100,12 @@ async def serve(
     """Run one front door until SIGTERM or SIGINT, then drain."""
     told_to_stop = _stop_on_signals()
     configure(settings.log.level)
-    metrics = Metrics(metrics_directory(settings))
+    metrics = Metrics(metrics_directory(settings.data.dir))
     operators = OperatorsFile(settings.secrets.dir)
     condition = Condition(process=_process_name(), pid=os.getpid())
+    pages = Pages(programmes)
     style = ProblemStyle(base=settings.serve.problem_base)
+    page_style = ProblemStyle(base=style.base, render=pages.problem)
     async with redis_adapters(settings, condition) as redis:
         rooms = Rooms({p.id: p for p in programmes}, secrets.draw, time.monotonic)
         ticker = _ticker(settings, redis, rooms, metrics)
@@ -110,9 +113,10 @@ async def serve(
         operations = Operations(
             rooms, redis.policies, redis.processes, condition, now_us=_wall_clock_us
         )
-        services = _public_services(settings, programmes, secrets, redis, rooms)
-        public = await _site(settings.public, public_app(services, style))
-        desk = operator_app(operations, operators, lambda: metrics.render(rooms), style)
+        services = _public_services(settings, programmes, secrets, redis, rooms, pages)
+        app = public_app(services, page_style, partial(page_routes, pages=pages), meter=metrics)
+        public = await _site(settings.public, app)
+        desk = operator_app(operations, operators, lambda: metrics.render(rooms), metrics, style)
         operator = await _site(settings.operator, desk)
         async with _running(
             ticker.run,
@@ -134,7 +138,7 @@ async def deliver(
     """Run one delivery until SIGTERM or SIGINT; the batch in flight is settled first."""
     told_to_stop = _stop_on_signals()
     configure(settings.log.level)
-    metrics = Metrics(metrics_directory(settings))
+    metrics = Metrics(metrics_directory(settings.data.dir))
     condition = Condition(process=_process_name(), pid=os.getpid())
     store = open_store(settings.store.url)
     waves = [wave for programme in programmes for wave in programme.waves]
@@ -168,11 +172,6 @@ async def deliver(
     metrics.close()
 
 
-def metrics_directory(settings: Settings) -> Path:
-    """Return where the processes of one system count."""
-    return Path(settings.data.dir) / "metrics"
-
-
 def _ticker(settings: Settings, redis: Redis, rooms: Rooms, metrics: Metrics) -> Ticker:
     return Ticker(
         rooms,
@@ -185,7 +184,12 @@ def _ticker(settings: Settings, redis: Redis, rooms: Rooms, metrics: Metrics) ->
 
 
 def _public_services(
-    settings: Settings, programmes: Programmes, secrets: Secrets, redis: Redis, rooms: Rooms
+    settings: Settings,
+    programmes: Programmes,
+    secrets: Secrets,
+    redis: Redis,
+    rooms: Rooms,
+    pages: Pages,
 ) -> PublicServices:
     return PublicServices(
         rooms=rooms,
@@ -198,6 +202,7 @@ def _public_services(
             system_random.token_bytes,
         ),
         cookies=Cookies(secrets.ticket, secrets.pass_, settings.serve.secure_cookies),
+        receipt_page=pages.receipt,
     )
 
 

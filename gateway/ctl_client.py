@@ -58,11 +58,15 @@ class Client:
             RefusedError: the file or the URL cannot be used.
 
         """
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
+        try:
+            parts = urlsplit(url)
+            plain = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:
+            plain = None
+        if not plain or parts.path.strip("/") or "@" in parts.netloc:
             raise RefusedError(f"--operator must be http://host:port, not {url}")
         self._url = url
-        self._secure, self._address = parts.scheme == "https", parts.netloc.rpartition("@")[2]
+        self._secure, self._address = parts.scheme == "https", parts.netloc
         self._credential = _read_credential(credential_file)
 
     def status(self) -> Document:

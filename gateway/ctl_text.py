@@ -43,6 +43,8 @@ def _wave_text(wave: Document, now: datetime) -> str:
     lines = [first, "   ".join(people), "   ".join(pace)]
     if policy["message"]:
         lines.append(f"message: {policy['message']}")
+    if wave["missing"]:
+        lines.append(f"✖ {wave['missing']:,} acknowledged registrations could not be found again")
     return "\n  ".join(lines)
 
 

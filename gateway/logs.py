@@ -93,7 +93,7 @@ def tell_exception(_logger: Any, _method: str, members: EventDict) -> EventDict:
 def keep_short(_logger: Any, _method: str, members: EventDict) -> EventDict:
     """Cut and withhold; what identifies the line stands first, and is never cut off."""
     first = {name: members[name] for name in IDENTITY if name in members}
-    short: EventDict = _short(first | members, DEPTH_MAX)
+    short: EventDict = _short({**first, **members}, DEPTH_MAX)
     return short
 
 

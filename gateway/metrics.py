@@ -84,6 +84,7 @@ TOLD: tuple[Told, ...] = (
     _told("gateway_passes_outstanding", "Reservations in force.", lambda s, _: s.outstanding),
     _told("gateway_registrations_accepted_total", "Acknowledged.", lambda s, _: s.accepted),
     _told("gateway_registrations_recorded_total", "In the store.", lambda s, _: s.recorded),
+    _told("gateway_registrations_missing_total", "Lost with Redis.", lambda s, _: s.missing),
     _told("gateway_intake_entries", "Accepted and not yet settled.", lambda s, _: s.backlog),
     _told("gateway_quota_places", "Registrations allowed.", lambda _, p: p.quota),
     _told("gateway_rate_per_second", "Admissions allowed per second.", lambda _, p: p.rate_per_s),
@@ -96,6 +97,11 @@ PHASE = Measure("gateway_wave_phase", "gauge", ("wave", "phase"), "1 for the pha
 BUILD = Measure("gateway_build_info", "gauge", ("version",), "Always 1.")
 
 MEASURES: tuple[Measure, ...] = (*COUNTED, *(told.measure for told in TOLD), PHASE, BUILD)
+
+
+def metrics_directory(data_directory: str | Path) -> Path:
+    """Return where the processes of one system count."""
+    return Path(data_directory) / "metrics"
 
 
 def prepare(directory: str | Path) -> None:

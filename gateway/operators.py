@@ -22,10 +22,8 @@ from gateway.core.credentials import (
     write_operators,
 )
 from gateway.faults import ConfigurationError, Fault
+from gateway.secrets import CREDENTIAL, OPERATOR_ID, OPERATORS
 
-OPERATORS_FILE = "operators.json"
-CTL_FILE = "ctl.credential"
-CTL_ID = "ctl"  # whose credential `gateway up` makes
 RENEW_BEFORE_US = 7 * 86_400 * 1_000_000
 LOOK_EVERY_S = 0.5
 CHANGEABLE_BY_OTHERS = 0o022
@@ -43,7 +41,7 @@ class OperatorsFile:
             ConfigurationError: it is missing, malformed, or could have been changed by anybody.
 
         """
-        self._path = Path(directory) / OPERATORS_FILE
+        self._path = Path(directory) / OPERATORS
         self._stamp = _stamp(self._path)
         self._operators = _read(self._path)
         self._looked_at_s = time.monotonic()
@@ -69,10 +67,10 @@ class OperatorsFile:
         return operators
 
 
-def ensure_ctl(directory: str | Path) -> None:
-    """Make, or renew, the credential of this machine's own ``gateway ctl``.
+def renew_credential(directory: str | Path) -> None:
+    """Renew the credential of this machine's own ``gateway ctl``, unless it lives for another week.
 
-    One that lives for another week is left alone, and so are all others' records.
+    All others' records are kept.
 
     Raises:
         ConfigurationError: the file that is there cannot be used.
@@ -80,15 +78,15 @@ def ensure_ctl(directory: str | Path) -> None:
 
     """
     directory, now_us = Path(directory), time.time_ns() // 1000
-    listed = directory / OPERATORS_FILE
+    listed = directory / OPERATORS
     known = _read(listed) if listed.exists() else ()
-    if _lives(directory / CTL_FILE, known, now_us + RENEW_BEFORE_US):
+    if _lives(directory / CREDENTIAL, known, now_us + RENEW_BEFORE_US):
         return
-    text, ctl = enrol(CTL_ID, Role.ADMIN, secrets.token_bytes(SECRET_BYTES), now_us=now_us)
-    others = [operator for operator in known if operator.id != CTL_ID]
+    text, ctl = enrol(OPERATOR_ID, Role.ADMIN, secrets.token_bytes(SECRET_BYTES), now_us=now_us)
+    others = [operator for operator in known if operator.id != OPERATOR_ID]
     # The record first: a credential that nobody knows would be useless, the reverse is renewed.
     _replace(listed, write_operators([*others, ctl]))
-    _replace(directory / CTL_FILE, f"{text}\n")
+    _replace(directory / CREDENTIAL, f"{text}\n")
 
 
 def _lives(path: Path, known: tuple[Operator, ...], until_us: int) -> bool:

@@ -17,6 +17,8 @@ from pathlib import Path
 from gateway import addresses, data
 from gateway.children import ReadySocket, Say
 from gateway.faults import ConfigurationError, Fault
+from gateway.metrics import metrics_directory, prepare
+from gateway.operators import renew_credential
 from gateway.secrets import exist, load_secrets, make_secrets
 from gateway.settings import Operator, Public, Settings
 from gateway.system import System
@@ -59,6 +61,8 @@ def up(
         if fresh:  # only now: nothing is deleted for a system that cannot start
             data.delete(settings)
         running = Running(public_url, operator_url, prepare_secrets(settings))
+        renew_credential(settings.secrets.dir)
+        prepare(metrics_directory(settings.data.dir))
         sockets = held.enter_context(data.socket_directory(settings))
 
         async def run() -> None:

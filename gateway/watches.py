@@ -47,6 +47,7 @@ async def check_safety(safety: RedisSafety, condition: Condition, *, unsafe_ok: 
         raise ConfigurationError(*(Fault("redis", "", str(finding)) for finding in findings))
     if findings:
         condition.notices = tuple(f"redis.unsafe_ok: {finding}" for finding in findings)
+        condition.hazards = tuple(map(str, findings))
 
 
 async def watch_safety(safety: RedisSafety, condition: Condition, stop: asyncio.Event) -> None:
@@ -54,7 +55,7 @@ async def watch_safety(safety: RedisSafety, condition: Condition, stop: asyncio.
 
     async def look() -> None:
         findings = await safety.findings()
-        condition.hazards = () if condition.notices else tuple(map(str, findings))
+        condition.hazards = tuple(map(str, findings))
 
     await _every(SAFETY_EVERY_S, look, stop)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from loadtests.profiles import Habit, Profile
 
-FORM_S_MAX = 10.0  # the lognormal's long tail would outlast the run
+FORM_S_MAX = 8.0  # the lognormal's long tail would outlast the run
 SERIALS, DISTRICTS, REGENCIES = 9_999, 99, 99
 PERSONS_MAX = SERIALS * DISTRICTS * REGENCIES  # as many people get different NIKs
 PROVINCES = ("11", "31", "32", "33", "34", "35", "36", "51", "64", "73", "94")

@@ -7,13 +7,14 @@ unknown. What the verdict needs is noted as it happens.
 """
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import StrEnum
 from itertools import count
 from typing import Any, NoReturn
 
 from loadtests.applicants import Person, fill, spoil
 from loadtests.profiles import Habit
+from loadtests.steps import Answer, Ask, Step, Wait
 
 POLL_JITTER = 0.15  # as the pages do; what is told as a least wait is never cut short
 FAR_S = 5.0  # told to wait longer than this, an applicant looks at the board first
@@ -21,40 +22,6 @@ RECEIPT_LOOK_S = 0.7  # the receipt says no interval of its own
 REPEAT_S = 2.0  # after a request without an answer
 REPEATS_MAX = 5
 RELOADS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Send this request."""
-
-    name: str  # stable, for statistics
-    method: str
-    path: str
-    expected: tuple[int, ...]
-    form: Mapping[str, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Do nothing for a while."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back. Instants are seconds of the wall clock."""
-
-    status: int  # 0: nothing did
-    document: Mapping[str, Any] = field(default_factory=dict)
-    retry_s: float | None = None  # from Retry-After or retry_in_ms
-    asked_s: float = 0.0
-    answered_s: float = 0.0
-
-    @property
-    def is_shed(self) -> bool:
-        """Whether the gateway said, as it may, to come again later."""
-        return self.status in {429, 503} and self.retry_s is not None
 
 
 class Outcome(StrEnum):
@@ -66,7 +33,6 @@ class Outcome(StrEnum):
     FAILED = "failed"  # an answer that no honest applicant should get
 
 
-Step = Ask | Wait
 Way = Generator[Step, Answer, Outcome]
 Note = Callable[[Mapping[str, Any]], None]
 

@@ -23,7 +23,7 @@ def gather(
     rows: Iterable[Row],
     *,
     pass_ttl_s: int,
-    admitted: int,
+    admitted: int | None,
     stop_code: int,
 ) -> Evidence:
     """Put journal, tally and rows together."""

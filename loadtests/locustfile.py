@@ -4,13 +4,14 @@
 
 Arrivals are by the clock, whatever the gateway does (an open model): all users stand ready before the
 first one is due. How late each step began is measured, for a generator that cannot keep up proves nothing.
-The applicants' conduct is in ``conduct``; this file only lets it speak HTTP.
+One process sends up to some 1,500 requests a second. The applicants' conduct is in ``conduct``; this file only lets it speak HTTP.
 """
 
 import locust  # isort: skip  before all others: it makes the standard library cooperative
 
 import itertools
 import json
+import sys
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -25,11 +26,11 @@ from locust.env import Environment
 from locust.exception import StopUser
 
 from loadtests.applicants import make_person
-from loadtests.conduct import Answer, Applicant, Ask, Wait
+from loadtests.conduct import Applicant
 from loadtests.journal import SHED, Journal, Tally, write_tally
 from loadtests.profiles import PROFILES
+from loadtests.steps import Answer, Ask, Wait
 
-PROFILE = PROFILES["smoke"]
 SPAWN_S = 2.0  # for all users to stand ready
 ANSWER_S_MAX = 10.0
 NOTHING = Answer(0)
@@ -41,6 +42,7 @@ class Run:
     def __init__(self, environment: Environment) -> None:
         options = environment.parsed_options
         assert options is not None
+        self.profile = PROFILES[options.profile]
         self.wave: str = options.wave
         self.seed: int = options.seed
         self.folder = Path(options.folder)
@@ -49,8 +51,8 @@ class Run:
         self.ids = itertools.count()
         self.unfinished = options.num_users or 1
         opens_s = _opening_s(f"{environment.host}/v1/waves/{self.wave}/board")
-        self.begins_s = max(time.time() + SPAWN_S, opens_s - PROFILE.early_s)  # wall clock
-        self.opens_due_s = _due_s(self.begins_s + PROFILE.early_s)
+        self.begins_s = max(time.time() + SPAWN_S, opens_s - self.profile.early_s)  # wall clock
+        self.opens_due_s = _due_s(self.begins_s + self.profile.early_s)
 
 
 run: Run
@@ -69,6 +71,7 @@ def _opening_s(board_url: str) -> float:
 @locust.events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def _add_options(parser: LocustArgumentParser) -> None:
     parser.add_argument("--wave", default="demo-1", help="Id of the wave to register for.")
+    parser.add_argument("--profile", choices=PROFILES, default="smoke", help="How people come.")
     parser.add_argument("--seed", type=int, default=1, help="Another seed, another crowd.")
     parser.add_argument("--folder", default="build/loadtest", help="Where the journal is written.")
 
@@ -76,7 +79,10 @@ def _add_options(parser: LocustArgumentParser) -> None:
 @locust.events.test_start.add_listener  # type: ignore[untyped-decorator]
 def _begin(environment: Environment, **_: Any) -> None:
     global run  # noqa: PLW0603  Locust makes the users and gives them nothing but the environment
-    run = Run(environment)
+    try:
+        run = Run(environment)
+    except OSError as error:  # an HTTP error is one: no such wave
+        sys.exit(f"{environment.host} shows no board of this wave: {error}")
 
 
 @locust.events.test_stop.add_listener  # type: ignore[untyped-decorator]
@@ -96,7 +102,7 @@ class Visitor(FastHttpUser):
     @locust.task
     def live(self) -> None:
         """Live one applicant's life, step by step as it says, from its arrival on."""
-        person = make_person(PROFILE, run.seed, next(run.ids))
+        person = make_person(run.profile, run.seed, next(run.ids))
         way = Applicant(person, run.wave, run.journal.note).live()
         self._wait_until(run.opens_due_s + person.arrives_s)
         try:

@@ -38,6 +38,13 @@ class Profile:
     shares: Mapping[Habit, float]  # of the people; the others are patient
 
 
+SHARES: Mapping[Habit, float] = {
+    Habit.RELOADER: 0.10,
+    Habit.DOUBLE: 0.05,
+    Habit.LEAVER: 0.05,
+    Habit.MISTAKEN: 0.08,
+}
+
 PROFILES: Mapping[str, Profile] = {
     "smoke": Profile(
         people=2_000,
@@ -47,15 +54,24 @@ PROFILES: Mapping[str, Profile] = {
         early_share=0.35,
         doubling_s=2.4,
         rush_share=0.40,
-        rush_mean_s=1.3,
+        rush_mean_s=4.0,  # one Locust process sends some 1,500 requests a second, not more
         late_s=20.0,
         form_median_s=2.0,
         form_sigma=0.6,
-        shares={
-            Habit.RELOADER: 0.10,
-            Habit.DOUBLE: 0.05,
-            Habit.LEAVER: 0.05,
-            Habit.MISTAKEN: 0.08,
-        },
+        shares=SHARES,
+    ),
+    "tiny": Profile(  # proves the whole road in a quarter of a minute
+        people=40,
+        seconds=30,
+        rate_per_s=20.0,
+        early_s=2.0,
+        early_share=0.35,
+        doubling_s=0.6,
+        rush_share=0.40,
+        rush_mean_s=0.5,
+        late_s=2.0,
+        form_median_s=0.5,
+        form_sigma=0.6,
+        shares=SHARES,
     ),
 }

@@ -1,5 +1,6 @@
 """How much do instants crowd together? Over every window of time at once, exactly, in O(n)."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 TOKEN = 1_000_000_000  # units in one token, as the gateway counts: nothing is rounded
@@ -29,3 +30,12 @@ def most_within(instants_us: Sequence[int], window_us: int) -> int:
             first += 1
         most = max(most, index - first + 1)
     return most
+
+
+def typical_within(instants_us: Sequence[int], window_us: int) -> int:
+    """Return how many instants the median window holds, of those side by side from first to last."""
+    if not instants_us:
+        return 0
+    counts = Counter((instant_us - instants_us[0]) // window_us for instant_us in instants_us)
+    ordered = sorted(counts[index] for index in range(max(counts) + 1))
+    return ordered[len(ordered) // 2]

@@ -15,6 +15,10 @@ MODULE_LINES_MAX = 250
 FUNCTION_LINES_MAX = 60
 
 ALL = ["core", "ports", "services", "redis", "stores", "web", "observation", "configuration"]
+TOOLS = (
+    r"gateway\.(__main__|cli|ctl\w*|supervise|system|fleet|children|restarts|data"
+    r"|addresses|banner|notify|valkey|simulate|simulation(\..+)?)"
+)
 RINGS: dict[str, tuple[str, list[str]]] = {  # ring -> (modules as a pattern, rings it may import)
     "core": (r"gateway(\.core(\..+)?)?", []),
     "ports": (r"gateway\.(ports|answers)", ["core"]),
@@ -29,8 +33,7 @@ RINGS: dict[str, tuple[str, list[str]]] = {  # ring -> (modules as a pattern, ri
     ),
     "composition": (r"gateway\.(compose|watches)", ALL),
     "command line": (
-        r"gateway\.(__main__|cli|ctl\w*|supervise|system|fleet|children|restarts|data"
-        r"|addresses|banner|notify|valkey)",
+        TOOLS,
         [*ALL, "composition"],
     ),
 }

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
@@ -16,13 +17,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.core.snapshot import Phase
 from gateway.metrics import COUNTED, MEASURES, TOLD, Metrics, prepare
 from gateway.ports import PortUnavailableError, Recording
-from gateway.services.admission import TickWitness
 from gateway.services.delivery_meter import DeliveryMeter, Failure
 from gateway.services.rooms import Rooms
 from gateway.web.counting import Meter, counting_middleware
 from gateway.web.problems import Problem, problem_middleware
 from tests.operations_house import OperatorsHouse, a_snapshot
 from tests.support import wait_until
+
+if TYPE_CHECKING:
+    from gateway.services.admission import TickWitness
 
 OTHER_PROCESS = """
 import sys

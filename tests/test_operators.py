@@ -10,14 +10,15 @@ import pytest
 from gateway import operators
 from gateway.core.credentials import LIFE_S_MAX, Role, enrol, find, read_operators, write_operators
 from gateway.faults import ConfigurationError
-from gateway.operators import CTL_FILE, OPERATORS_FILE, OperatorsFile, ensure_ctl
+from gateway.operators import OperatorsFile, renew_credential
+from gateway.secrets import CREDENTIAL, OPERATORS, make_secrets
 
 NOW_US = time.time_ns() // 1000
 DAY_US = 86_400 * 1_000_000
 
 
 def held(directory: Path) -> str:
-    return (directory / CTL_FILE).read_text().strip()
+    return (directory / CREDENTIAL).read_text().strip()
 
 
 def rewrite(path: Path, text: str) -> None:
@@ -32,61 +33,62 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operators, "LOOK_EVERY_S", 0.0)
 
 
-def test_the_first_start_makes_a_credential_that_opens(tmp_path: Path) -> None:
-    ensure_ctl(tmp_path)
+def test_a_credential_is_made_where_there_is_none_and_it_opens(tmp_path: Path) -> None:
+    renew_credential(tmp_path)
     owner = find(OperatorsFile(tmp_path)(), held(tmp_path))
     assert owner is not None
-    assert (owner.id, owner.role) == ("ctl", Role.ADMIN)
+    assert (owner.id, owner.role) == ("local", Role.ADMIN)
     assert owner.expires_at_us - NOW_US <= LIFE_S_MAX * 1_000_000 + 60_000_000
-    for name in (CTL_FILE, OPERATORS_FILE):
+    for name in (CREDENTIAL, OPERATORS):
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o400
-    assert held(tmp_path) not in (tmp_path / OPERATORS_FILE).read_text()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [CTL_FILE, OPERATORS_FILE]
+    assert held(tmp_path) not in (tmp_path / OPERATORS).read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [CREDENTIAL, OPERATORS]
 
 
-def test_a_credential_that_lives_is_left_alone(tmp_path: Path) -> None:
-    ensure_ctl(tmp_path)
-    before = held(tmp_path)
-    ensure_ctl(tmp_path)
-    assert held(tmp_path) == before
+def test_the_first_starts_credential_opens_and_is_left_alone_while_it_lives(tmp_path: Path) -> None:
+    make_secrets(tmp_path / "secrets")
+    before = held(tmp_path / "secrets")
+    assert find(OperatorsFile(tmp_path / "secrets")(), before) is not None
+    renew_credential(tmp_path / "secrets")
+    assert held(tmp_path / "secrets") == before
 
 
 @pytest.mark.parametrize("age_days", [84, 90, 200])
 def test_one_that_ends_within_a_week_is_renewed_and_others_are_kept(
     tmp_path: Path, age_days: int
 ) -> None:
-    text, old = enrol("ctl", Role.ADMIN, bytes(32), now_us=NOW_US - age_days * DAY_US)
+    text, old = enrol("local", Role.ADMIN, bytes(32), now_us=NOW_US - age_days * DAY_US)
     _, rina = enrol("rina", Role.VIEWER, bytes([1] * 32), now_us=NOW_US)
-    rewrite(tmp_path / OPERATORS_FILE, write_operators([old, rina]))
-    rewrite(tmp_path / CTL_FILE, text)
-    ensure_ctl(tmp_path)
+    rewrite(tmp_path / OPERATORS, write_operators([old, rina]))
+    rewrite(tmp_path / CREDENTIAL, text)
+    renew_credential(tmp_path)
     assert held(tmp_path) != text
-    known = read_operators((tmp_path / OPERATORS_FILE).read_text())
-    assert [operator.id for operator in known] == ["rina", "ctl"]
+    known = read_operators((tmp_path / OPERATORS).read_text())
+    assert [operator.id for operator in known] == ["rina", "local"]
     assert find(known, text) is None
     assert find(known, held(tmp_path)) is not None
 
 
-@pytest.mark.parametrize("lost", [CTL_FILE, OPERATORS_FILE])
+@pytest.mark.parametrize("lost", [CREDENTIAL, OPERATORS])
 def test_half_of_the_pair_is_renewed(tmp_path: Path, lost: str) -> None:
-    ensure_ctl(tmp_path)
+    renew_credential(tmp_path)
     (tmp_path / lost).unlink()
-    ensure_ctl(tmp_path)
+    renew_credential(tmp_path)
     assert find(OperatorsFile(tmp_path)(), held(tmp_path)) is not None
 
 
 def test_a_draft_left_by_a_crash_is_no_obstacle(tmp_path: Path) -> None:
-    (tmp_path / f".{OPERATORS_FILE}.{os.getpid()}").write_text("half")
-    ensure_ctl(tmp_path)
+    (tmp_path / f".{OPERATORS}.{os.getpid()}").write_text("half")
+    renew_credential(tmp_path)
     assert find(OperatorsFile(tmp_path)(), held(tmp_path)) is not None
 
 
 @pytest.mark.usefixtures("no_pause")
 def test_what_is_taken_out_of_the_file_opens_nothing_any_more(tmp_path: Path) -> None:
-    ensure_ctl(tmp_path)
+    renew_credential(tmp_path)
     known = OperatorsFile(tmp_path)
     assert find(known(), held(tmp_path)) is not None
-    rewrite(tmp_path / OPERATORS_FILE, write_operators([]))
+    rewrite(tmp_path / OPERATORS, write_operators([]))
     assert known() == ()
 
 
@@ -99,14 +101,14 @@ def test_the_file_is_looked_at_at_least_once_a_second() -> None:
 def test_a_file_that_breaks_while_we_run_opens_nothing_until_it_is_whole_again(
     tmp_path: Path, text: str
 ) -> None:
-    ensure_ctl(tmp_path)
-    whole = (tmp_path / OPERATORS_FILE).read_text()
+    renew_credential(tmp_path)
+    whole = (tmp_path / OPERATORS).read_text()
     known = OperatorsFile(tmp_path)
-    rewrite(tmp_path / OPERATORS_FILE, text)
+    rewrite(tmp_path / OPERATORS, text)
     assert known() == ()
-    (tmp_path / OPERATORS_FILE).unlink()
+    (tmp_path / OPERATORS).unlink()
     assert known() == ()
-    rewrite(tmp_path / OPERATORS_FILE, whole)
+    rewrite(tmp_path / OPERATORS, whole)
     assert len(known()) == 1
 
 
@@ -121,7 +123,7 @@ def test_a_file_that_breaks_while_we_run_opens_nothing_until_it_is_whole_again(
 def test_a_start_without_a_usable_file_is_refused_with_its_name_and_reason(
     tmp_path: Path, text: str | None, mode: int, reason: str
 ) -> None:
-    path = tmp_path / OPERATORS_FILE
+    path = tmp_path / OPERATORS
     if text is not None:
         path.write_text(text)
         path.chmod(mode)

@@ -26,6 +26,10 @@ class AnotherEpochError(RoomMissingError):
     """The room is another than the caller has seen: made anew, or recovered."""
 
 
+class _ConnectionClosedError(OutcomeUnknownError):
+    """The server hung up before it answered."""
+
+
 class Channel:
     """A connection with a deadline per command. Callers queue; bound their number above it."""
 
@@ -65,6 +69,16 @@ class Channel:
             await self._drop()
 
     async def _command(self, *parts: str | bytes | int, deadline_s: float | None = None) -> Any:
+        """Send and await; once again where the server had closed the connection.
+
+        Every script may be repeated, and a server that was restarted leaves dead connections behind.
+        """
+        try:
+            return await self._attempt(*parts, deadline_s=deadline_s)
+        except _ConnectionClosedError:
+            return await self._attempt(*parts, deadline_s=deadline_s)
+
+    async def _attempt(self, *parts: str | bytes | int, deadline_s: float | None) -> Any:
         connection = await self._connected()
         try:
             async with asyncio.timeout(deadline_s or self._deadline_s):
@@ -74,9 +88,12 @@ class Channel:
             raise
         except ResponseError as error:
             raise _refusal(error) from error
-        except (RedisError, OSError, TimeoutError) as error:
+        except TimeoutError as error:
             await self._drop()
-            raise OutcomeUnknownError(f"no answer from Redis: {type(error).__name__}") from error
+            raise OutcomeUnknownError("no answer from Redis in time") from error
+        except (RedisError, OSError) as error:
+            await self._drop()
+            raise _ConnectionClosedError("Redis closed the connection") from error
         except BaseException:  # cancelled in mid-command: the answer would reach the next caller
             await self._drop()
             raise

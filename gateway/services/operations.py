@@ -20,6 +20,8 @@ from gateway.services.rooms import LiveRoom, Rooms
 
 AUDIT_COUNT = 100  # records told at once
 
+TOLD = ("process", "pid", "accepting", "revisions", "snapshot_age_s", "age_s")  # of each process
+
 Changes = Mapping[str, tuple[Any, Any]]  # field -> (before, after)
 
 
@@ -132,9 +134,11 @@ class Operations:
 
     async def _alive(self) -> Sequence[Mapping[str, Any]]:
         try:
-            return await self._processes.alive()
+            rows = await self._processes.alive()
         except PortError:
             return [self.row() | {"age_s": 0.0}]
+        # Other parts of a row are told for recovery, not for people.
+        return [{name: row[name] for name in TOLD if name in row} for row in rows]
 
     async def read_policy(self, room: LiveRoom) -> PolicyRevision:
         """Return the policy in force."""

@@ -22,7 +22,7 @@ from gateway.ports import (
     NotYet,
 )
 from gateway.web.body import JSON_TYPE, expect_body, expect_nothing, read_json, read_nothing
-from gateway.web.negotiation import language_of
+from gateway.web.negotiation import language_of, prefers_html
 from gateway.web.outcomes import not_open, place_ended, registration_problem
 from gateway.web.problems import Problem, respond
 from gateway.web.public_services import PublicServices
@@ -149,6 +149,8 @@ class Applicant:
         room = None if record is None else self._services.rooms.get(record.wave_id)
         if record is None or room is None:
             raise Problem("receipt-unknown")
+        if self._services.receipt_page is not None and prefers_html(request):
+            return self._services.receipt_page(request, record, room)
         zone = room.programme.zone
         document = {
             "receipt": record.receipt,

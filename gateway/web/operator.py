@@ -15,11 +15,12 @@ from aiohttp.typedefs import Handler
 
 from gateway.core.credentials import Operator
 from gateway.core.policy import BOUNDS, Violation, to_document
-from gateway.ports import Stale
+from gateway.ports import OutcomeUnknownError, PortUnavailableError, Stale
 from gateway.services.operations import Operations, describe
 from gateway.services.rooms import LiveRoom
 from gateway.web.access import WHO, Door, note_refusal
 from gateway.web.body import JSON_TYPE, read_json
+from gateway.web.counting import Meter, counting_middleware
 from gateway.web.problems import STYLE, Problem, ProblemStyle, problem_middleware
 from gateway.web.security import security_middleware
 
@@ -128,6 +129,7 @@ def operator_app(
     operations: Operations,
     operators: Callable[[], Iterable[Operator]],
     render_metrics: Callable[[], bytes],
+    meter: Meter | None = None,
     style: ProblemStyle = ProblemStyle(),  # noqa: B008  immutable
 ) -> web.Application:
     """Assemble the listener; ``operators`` is asked at every request who is one."""
@@ -136,10 +138,20 @@ def operator_app(
     @web.middleware
     async def access_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         door.admit(request)
-        return await handler(request)
+        try:
+            return await handler(request)
+        except PortUnavailableError as error:
+            detail = "Redis does not answer. Nothing was changed."
+            raise Problem("redis-unavailable", detail, retry_after_s=error.retry_after_s) from None
+        except OutcomeUnknownError:
+            detail = "No answer came: the change may have been made. Read the policy."
+            raise Problem("outcome-unknown", detail) from None
 
     # Credentials first: whoever shows none learns nothing else, not even that a body is malformed.
-    app = web.Application(middlewares=[problem_middleware, access_middleware, security_middleware])
+    counting = [] if meter is None else [counting_middleware(meter)]
+    app = web.Application(
+        middlewares=[problem_middleware, *counting, access_middleware, security_middleware]
+    )
     app[STYLE] = style
     handlers = {
         "/healthz": desk.healthz,

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from gateway.web.applicant import Applicant
 from gateway.web.body import JSON_TYPE
+from gateway.web.counting import Meter, counting_middleware
 from gateway.web.documents import make_document, serve
 from gateway.web.endpoints import ENDPOINTS
 from gateway.web.openapi import describe
@@ -23,10 +24,14 @@ AddRoutes = Callable[[web.Application, PublicServices], None]
 
 
 def public_app(
-    services: PublicServices, style: ProblemStyle, *add_pages: AddRoutes
+    services: PublicServices,
+    style: ProblemStyle,
+    *add_pages: AddRoutes,
+    meter: Meter | None = None,
 ) -> web.Application:
     """Assemble the API, and whatever pages are given."""
-    app = web.Application(middlewares=[problem_middleware, security_middleware])
+    counting = [] if meter is None else [counting_middleware(meter)]
+    app = web.Application(middlewares=[problem_middleware, *counting, security_middleware])
     app[STYLE] = style
     applicant = Applicant(services)
     for endpoint in ENDPOINTS:

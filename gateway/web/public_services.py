@@ -6,12 +6,13 @@ Which room a path names, what browsers keep, how often one ticket or pass may as
 import math
 import re
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from gateway.core.tickets import Credential, Kind
+from gateway.ports import ReceiptRecord
 from gateway.services.admission import Admission
 from gateway.services.front_door import FrontDoor
 from gateway.services.intake import Intake
@@ -25,6 +26,9 @@ TICKET_GRACE_S = 86_400  # after the wave: its holder comes back for the receipt
 _WAVE = re.compile(r"[a-z0-9-]{1,64}")
 
 
+ReceiptPage = Callable[[web.Request, ReceiptRecord, LiveRoom], web.Response]
+
+
 @dataclass(frozen=True, slots=True)
 class PublicServices:
     """What the public listener speaks for."""
@@ -34,6 +38,7 @@ class PublicServices:
     admission: Admission
     intake: Intake
     cookies: Cookies
+    receipt_page: ReceiptPage | None = None  # for browsers; None: JSON for everybody
     polls: Pace = field(default_factory=Pace)  # by ticket
     attempts: Pace = field(default_factory=Pace)  # by pass
 

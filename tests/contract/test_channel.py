@@ -29,7 +29,7 @@ async def test_every_reply_carries_its_callers_nonce(faulty: tuple[Channel, Faul
     channel, faults = faulty
     faults.delay_s = 0.001
     seed = random.randrange(2**32)
-    print(f"seed {seed}")
+    print(f"seed {seed}")  # noqa: T201  how to repeat it
     rng = random.Random(seed)
     answered = 0
 

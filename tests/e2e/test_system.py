@@ -4,6 +4,7 @@ import os
 import signal
 import sqlite3
 import time
+from functools import partial
 
 import pytest
 
@@ -12,6 +13,10 @@ from tests.gateways import RunningGateway, a_gateway
 from tests.support import wait_for
 
 pytestmark = pytest.mark.timeout(120)
+
+
+def is_recorded(applicant: Applicant) -> bool:
+    return applicant.receipt_state() == "recorded"
 
 
 def rows(gateway: RunningGateway) -> list[str]:
@@ -119,5 +124,5 @@ def test_a_restart_in_mid_queue_keeps_places_passes_and_registrations() -> None:
             applicant.claim()
             assert applicant.register()[0] == 201
         for applicant in people:
-            wait_for(lambda a=applicant: a.receipt_state() == "recorded", what="recorded")
+            wait_for(partial(is_recorded, applicant), what="recorded")
         assert sorted(rows(gateway)) == sorted(a.receipt for a in people)

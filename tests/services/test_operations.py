@@ -202,6 +202,8 @@ async def test_status_tells_the_live_processes_and_without_redis_at_least_itself
 ) -> None:
     house.processes.rows = [{"process": "serve-1"}, {"process": "serve-2"}]
     assert (await house.operations.status())["processes"] == house.processes.rows
+    house.processes.rows[0]["rooms"] = {"wave-1": "what recovery builds on"}
+    assert "rooms" not in (await house.operations.status())["processes"][0]
     house.processes.outage = AWAY
     (row,) = (await house.operations.status())["processes"]
     assert row == {

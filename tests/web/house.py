@@ -85,6 +85,7 @@ OPEN = Snapshot(
     accepted=0,
     recorded=0,
     ended=0,
+    missing=0,
     backlog=0,
     beacon="",
 )

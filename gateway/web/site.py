@@ -1,0 +1,25 @@
+"""The applicants' pages: which address shows which, and for whom."""
+
+from aiohttp import web
+
+from gateway.web.documents import serve
+from gateway.web.negotiation import language_of
+from gateway.web.public_services import PublicServices
+from gateway.web.rendering import Pages
+from gateway.web.wait import WaitingRoom
+
+
+def page_routes(app: web.Application, services: PublicServices, pages: Pages) -> None:
+    """Add all pages to the public application."""
+    waiting = WaitingRoom(services, pages)
+
+    async def home(request: web.Request) -> web.Response:
+        return serve(request, pages.home(services.rooms, language_of(request)))
+
+    async def wave(request: web.Request) -> web.Response:
+        return serve(request, pages.wave(services.room_of(request), language_of(request)))
+
+    app.router.add_get("/", home)
+    app.router.add_get("/waves/{wave}", wave)
+    app.router.add_get("/waves/{wave}/wait", waiting.show)
+    app.router.add_post("/waves/{wave}/wait", waiting.act)

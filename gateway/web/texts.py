@@ -1,0 +1,66 @@
+"""What pages say, in every language there is a catalogue for. Adding a language is adding a file.
+
+Catalogues are gettext's (``pages/locales/*.po``) with symbolic names; numbers and dates follow CLDR.
+"""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+
+from babel.dates import format_date
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal, get_group_symbol
+
+from gateway.core.clock import local
+from gateway.core.programme import Zone
+
+LANGUAGES = ("id", "en")  # the first is spoken where the client asks for none of them
+HOUR_COLON = {"id": "."}  # CLDR writes 16.00 in Indonesian
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """One language."""
+
+    language: str
+    texts: Mapping[str, str]
+
+    def __call__(self, name: str, **values: object) -> str:
+        """Return one text with its values in place."""
+        return self.texts[name].format(**values)
+
+    @property
+    def colon(self) -> str:
+        """Return what stands between hours and minutes."""
+        return HOUR_COLON.get(self.language, ":")
+
+    @property
+    def group(self) -> str:
+        """Return what separates thousands."""
+        return get_group_symbol(self.language)
+
+    def number(self, value: int) -> str:
+        """Return a whole number as people write it."""
+        return str(format_decimal(value, locale=self.language))
+
+    def hour(self, instant: datetime) -> str:
+        """Return a clock time without its zone."""
+        return f"{instant:%H}{self.colon}{instant:%M}"
+
+    def when(self, instant_us: int, zone: Zone) -> str:
+        """Return day, date, clock time and zone: "Kamis, 16 April 2020, pukul 16.00 WIB"."""
+        instant = local(instant_us, zone)
+        day = format_date(instant, "EEEE, d MMMM y", locale=self.language)
+        at = {"id": "pukul "}.get(self.language, "")
+        return f"{day}, {at}{self.hour(instant)} {zone}"
+
+
+@cache
+def speech(language: str) -> Speech:
+    """Read one catalogue."""
+    text = (files("gateway.web") / "pages" / "locales" / f"{language}.po").read_bytes()
+    catalogue = read_po(io.BytesIO(text), locale=language)
+    return Speech(language, {str(m.id): str(m.string) for m in catalogue if m.id})

@@ -1,0 +1,148 @@
+"""The whole way without script: every state as a page of its own, every step a form.
+
+The same services, cookies and refusals as the API. A step answers with 303 to the page, so that
+reloading repeats nothing; only a form with errors is shown again at once, with what was typed.
+"""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from gateway.core.tickets import Kind, sign
+from gateway.ports import Accepted, Ended, Ending, ExtensionRefused, NotOpen, NotYet
+from gateway.services.rooms import LiveRoom
+from gateway.web.body import expect_body, read_form
+from gateway.web.negotiation import language_of
+from gateway.web.outcomes import not_open, place_ended, registration_problem
+from gateway.web.problems import Problem
+from gateway.web.public_services import PublicServices
+from gateway.web.rendering import Pages
+from gateway.web.texts import speech
+from gateway.web.wait_views import Filled, form_of, inside, outside, tidied
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+SLOWER = 2.0  # a page without script costs a whole page: it asks half as often
+REFRESH_S_MIN = 3
+
+
+class WaitingRoom:
+    """The handlers of ``/waves/{wave}/wait``."""
+
+    def __init__(self, services: PublicServices, pages: Pages) -> None:
+        self._services = services
+        self._pages = pages
+
+    async def show(self, request: web.Request) -> web.Response:
+        """Show how this visitor stands."""
+        return await self._page(request, self._services.room_of(request), Filled())
+
+    async def act(self, request: web.Request) -> web.StreamResponse:
+        """Do what a button says, and lead back to the page."""
+        room = self._services.room_of(request)
+        expect_body(request, FORM_TYPE)
+        values = dict(await read_form(request))
+        steps = {
+            "join": self._join,
+            "claim": self._claim,
+            "extend": self._extend,
+            "leave": self._leave,
+        }
+        action = values.pop("action", "")
+        if action == "register":
+            return await self._register(request, room, values)
+        if action not in steps:
+            raise Problem("form-invalid")
+        response = _back(request, room)
+        await steps[action](request, response, room)
+        return response
+
+    async def _join(self, request: web.Request, response: web.Response, room: LiveRoom) -> None:
+        held = self._services.cookies.held(request, Kind.TICKET, room.wave.id)
+        welcome = await self._services.front_door.join(room, held)
+        if isinstance(welcome, NotOpen):
+            raise not_open(welcome, self._services.front_door.board(room))
+        self._services.keep_ticket(request, response, room, welcome.ticket)
+
+    async def _claim(self, request: web.Request, response: web.Response, room: LiveRoom) -> None:
+        ticket = self._services.cookies.ticket_of(request, room.wave.id)
+        answer = await self._services.admission.claim(room, ticket)
+        if isinstance(answer, Ended):
+            raise place_ended(answer)
+        if not isinstance(answer, NotYet):
+            expires_at_us = answer.expires_at_us
+            self._services.keep_pass(
+                request, response, room, answer.text, expires_at_us=expires_at_us
+            )
+
+    async def _extend(self, request: web.Request, response: web.Response, room: LiveRoom) -> None:
+        held = self._services.cookies.pass_of(request, room.wave.id)
+        answer = await self._services.admission.extend(room, held)
+        if isinstance(answer, ExtensionRefused):
+            exhausted = answer is ExtensionRefused.EXHAUSTED
+            raise Problem("extension-exhausted" if exhausted else "pass-ended")
+        text = sign(self._services.cookies.pass_keys, held)
+        self._services.keep_pass(request, response, room, text, expires_at_us=answer)
+
+    async def _leave(self, request: web.Request, response: web.Response, room: LiveRoom) -> None:
+        ticket = self._services.cookies.ticket_of(request, room.wave.id)
+        ended = await self._services.front_door.leave(room, ticket)
+        if ended.why is Ending.REGISTERED:
+            raise Problem("already-registered")
+        self._services.cookies.forget(request, response, Kind.PASS, room.wave.id)
+
+    async def _register(
+        self, request: web.Request, room: LiveRoom, values: Mapping[str, str]
+    ) -> web.StreamResponse:
+        held = self._services.cookies.pass_of(request, room.wave.id)
+        self._services.check_attempt(held)
+        tidy = {name: tidied(room, name, value) for name, value in values.items()}
+        answer = await self._services.intake.register(room, held, tidy)
+        if isinstance(answer, Accepted):
+            return _back(request, room)
+        if not isinstance(answer, tuple):
+            raise registration_problem(answer)
+        codes = {error.pointer[1:]: error.code for error in answer}
+        response = await self._page(request, room, Filled(values, codes))
+        response.set_status(422)
+        return response
+
+    async def _page(self, request: web.Request, room: LiveRoom, filled: Filled) -> web.Response:
+        language = language_of(request)
+        says = speech(language)
+        ticket = self._services.cookies.held(request, Kind.TICKET, room.wave.id)
+        if ticket is None:
+            view = outside(self._services.front_door.board(room), says, room)
+        else:
+            self._services.check_poll(ticket)
+            place = await self._services.front_door.place(room, ticket)
+            self._services.count_poll(ticket, place["poll_s"])
+            view = inside(place, says, room)
+        if view["state"] == "admitted":
+            view |= form_of(room, language, says, filled)
+        action = f"/waves/{room.wave.id}/wait?lang={language}"
+        automatic = request.query.get("auto") != "0" and view["state"] != "admitted"
+        refreshes = view["poll_s"] > 0
+        wait_s = max(REFRESH_S_MIN, round(view["poll_s"] * _pace(view["state"])))
+        body = self._pages.html(
+            "wait.html",
+            language,
+            action=action,
+            again=view["state"] == "left",
+            refreshes=refreshes,
+            refresh_s=wait_s if automatic and refreshes else 0,
+            other=f"/waves/{room.wave.id}/wait?lang={'en' if language == 'id' else 'id'}",
+            **({"fields": [], "errors": {}, "values": {}, "receipt": ""} | view),
+            **self._pages.of(room.programme, language),
+        )
+        return web.Response(body=body, headers=self._pages.headers())
+
+
+def _pace(state: str) -> float:
+    """Near the front the page must be seen at every check-in; elsewhere it may take its time."""
+    return 1.0 if state in {"called", "waiting"} else SLOWER
+
+
+def _back(request: web.Request, room: LiveRoom) -> web.Response:
+    """Lead to the page: a reload there repeats nothing."""
+    location = f"/waves/{room.wave.id}/wait?lang={language_of(request)}"
+    return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
