@@ -4,7 +4,9 @@
 
 Arrivals are by the clock, whatever the gateway does (an open model): all users stand ready before the
 first one is due. How late each step began is measured, for a generator that cannot keep up proves nothing.
-One process sends up to some 1,500 requests a second. The applicants' conduct is in ``conduct``; this file only lets it speak HTTP.
+One process sends up to some 1,500 requests a second.
+
+The applicants' conduct is in ``conduct``; this file only lets it speak HTTP.
 """
 
 import locust  # isort: skip  before all others: it makes the standard library cooperative
@@ -42,7 +44,7 @@ class Run:
     def __init__(self, environment: Environment) -> None:
         options = environment.parsed_options
         assert options is not None
-        self.profile = PROFILES[options.profile]
+        self.profile = PROFILES[options.crowd]
         self.wave: str = options.wave
         self.seed: int = options.seed
         self.folder = Path(options.folder)
@@ -71,7 +73,7 @@ def _opening_s(board_url: str) -> float:
 @locust.events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def _add_options(parser: LocustArgumentParser) -> None:
     parser.add_argument("--wave", default="demo-1", help="Id of the wave to register for.")
-    parser.add_argument("--profile", choices=PROFILES, default="smoke", help="How people come.")
+    parser.add_argument("--crowd", choices=PROFILES, default="smoke", help="How people come.")
     parser.add_argument("--seed", type=int, default=1, help="Another seed, another crowd.")
     parser.add_argument("--folder", default="build/loadtest", help="Where the journal is written.")
 

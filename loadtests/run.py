@@ -123,7 +123,7 @@ def _send(gateway: Gateway, options: argparse.Namespace) -> None:
         *("--headless", "--only-summary", "--host", gateway.url, "--loglevel", "WARNING"),
         *("--users", str(crowd.people), "--spawn-rate", str(crowd.people)),
         *("--run-time", f"{round(START_S) + crowd.seconds}s", "--stop-timeout", "0"),
-        *("--wave", system.WAVE, "--profile", options.profile, "--seed", str(options.seed)),
+        *("--wave", system.WAVE, "--crowd", options.profile, "--seed", str(options.seed)),
         *("--folder", str(gateway.folder), "--html", str(gateway.folder / "report.html")),
     ]
     locust = spawn(command, gateway.folder / "locust.log")

@@ -44,8 +44,8 @@ class FrontDoor:
         self._token_bytes = token_bytes
 
     async def join(self, room: LiveRoom, held: Credential | None) -> Welcome | NotOpen:
-        """Give a ticket; whoever shows a valid one gets that one again, unless it was left."""
-        if held is not None and not room.has_left(held.number):
+        """Give a ticket; whoever shows a valid one gets that one again, unless its place has ended."""
+        if held is not None and not await self._has_ended(room, held):
             snapshot = room.current()
             text = sign(self._keys, held)
             poll_s = self._poll_s(room, snapshot, held.number)
@@ -68,6 +68,10 @@ class FrontDoor:
             room.check_in(position)
         poll_s = self._poll_s(room, room.current(), joined.number)
         return Welcome(sign(self._keys, ticket), joined.number, joined.phase, poll_s, new=True)
+
+    async def _has_ended(self, room: LiveRoom, held: Credential) -> bool:
+        """Ask Redis: a place left a moment ago through another process is not known here yet."""
+        return (await self._port.look(room.wave, held.number)).state in {"left", "missed"}
 
     def board(self, room: LiveRoom) -> dict[str, Any]:
         """Return the public document: the same for everybody."""

@@ -120,7 +120,7 @@ def form_of(room: LiveRoom, language: Language, says: Speech, filled: Filled) ->
     values = {each.name: filled.values.get(each.name, "") for each in room.programme.fields}
     return {
         "fields": fields,
-        "errors": {name: text for name, text in errors.items() if text} and errors,
+        "errors": errors,
         "values": values,
     }
 

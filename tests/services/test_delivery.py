@@ -146,6 +146,18 @@ def test_the_store_is_never_offered_more_than_burst_and_rate(
         assert level <= burst + 0.01
 
 
+def test_a_wave_that_fails_is_asked_seldom_while_another_is_busy() -> None:
+    async def life() -> int:
+        world = World(max_per_s=100)
+        world.intake.missing.add(WAVES[0].id)
+        world.fill(WAVES[1], 3_000)
+        async with world.delivering():
+            await asyncio.sleep(20.0)
+        return world.meter.failures[Failure.INTAKE]
+
+    assert virtual_time.run(life()) < 20
+
+
 def test_a_backlog_drains_at_the_pace() -> None:
     async def life() -> float:
         world = World(max_per_s=500)

@@ -3,6 +3,7 @@
 import secrets
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -12,7 +13,7 @@ from gateway.core.policy import Policy
 from gateway.core.programme import Moment, Programme, Wave
 from gateway.core.snapshot import Phase, Snapshot
 from gateway.core.tickets import Credential, Key, Keyring, Kind, sign
-from gateway.ports import Claimed, Ended, Ending, Joined, NotYet
+from gateway.ports import Claimed, Ended, Ending, Joined, NotYet, Standing
 from gateway.services.admission import Admission, pass_credential
 from gateway.services.front_door import FrontDoor
 from gateway.services.intake import Intake
@@ -20,6 +21,8 @@ from gateway.services.rooms import Rooms
 from gateway.web.cookies import Cookies
 from gateway.web.problems import ProblemStyle
 from gateway.web.public import PublicServices, public_app
+from gateway.web.rendering import Pages
+from gateway.web.site import page_routes
 from tests.adapters.ports import ScriptedIntake, ScriptedRoom
 
 NOW_US = 1_586_595_600_000_000  # 11 April 2020, 16:00 WIB
@@ -112,6 +115,7 @@ class House:
         self.room.answers = {
             "join": Joined(50, EPOCH, Phase.OPEN, NOW_US),
             "claim": Claimed(1, NOW_US + 10 * MINUTE_US, new=True),
+            "look": Standing("called"),
             "leave": Ended(Ending.LEFT),
             "extend": NOW_US + 20 * MINUTE_US,
         }
@@ -119,6 +123,11 @@ class House:
 
     def app(self) -> web.Application:
         return public_app(self.services, ProblemStyle("https://gateway.example/problems"))
+
+    def app_with_pages(self) -> web.Application:
+        pages = Pages((PROGRAMME,))
+        style = ProblemStyle("https://gateway.example/problems", pages.problem)
+        return public_app(self.services, style, partial(page_routes, pages=pages))
 
     def see(self, snapshot: Snapshot, **changes: Any) -> None:
         """Have every room look so."""

@@ -1,0 +1,114 @@
+"""One applicant's way in a real browser: with script and without, in both languages."""
+
+import itertools
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import SCREENS
+from tests.gateways import RunningGateway
+
+pytestmark = pytest.mark.timeout(120)
+
+WORDS = {
+    "id": {
+        "join": "Ikut menunggu", "claim": "Buka formulir", "send": "Kirim pendaftaran",
+        "turn": "Giliran Anda", "done": "Anda terdaftar di Gelombang 1", "fix": "Ada 2 hal",
+        "leave": "Keluar dari antrean", "left": "Anda sudah keluar dari antrean", "again": "Masuk antrean lagi",
+        "nik": "NIK harus 16 angka", "receipt": "Buka bukti", "refresh": "Perbarui sekarang",
+    },
+    "en": {
+        "join": "Join the queue", "claim": "Open the form", "send": "Send registration",
+        "turn": "It is your turn", "done": "You are registered for Wave 1", "fix": "Things to fix: 2",
+        "leave": "Leave the queue", "left": "You have left the queue", "again": "Join again",
+        "nik": "NIK must be the 16 digits", "receipt": "Open the receipt", "refresh": "Update now",
+    },
+}  # fmt: skip
+LOCALES = {"id": "id-ID", "en": "en-GB"}
+persons = itertools.count(100)
+
+
+def a_page(browser: Browser, language: str, *, script: bool = True) -> Page:
+    """Open a tab of a new browser, as wide as a cheap phone."""
+    context = browser.new_context(
+        locale=LOCALES[language],
+        java_script_enabled=script,
+        viewport={"width": 320, "height": 640},
+    )
+    context.set_default_timeout(20_000)
+    expect.set_options(timeout=20_000)
+    page = context.new_page()
+    page.on("pageerror", lambda error: pytest.fail(f"script error: {error}"))
+    return page
+
+
+def shoot(page: Page, name: str) -> None:
+    page.screenshot(path=SCREENS / f"{name}.png", full_page=True)
+
+
+def fill(page: Page, nik: str, name: str) -> None:
+    page.fill("#nik", nik)
+    page.fill("#name", name)
+
+
+@pytest.mark.parametrize("language", ["id", "en"])
+def test_with_script(browser: Browser, running_gateway: RunningGateway, language: str) -> None:
+    words, page = WORDS[language], a_page(browser, language)
+    page.goto(f"{running_gateway.public_url}/")
+    shoot(page, f"{language}-home")
+    page.click(f'a[href="/waves/{running_gateway.wave}"]')
+    page.click(f"button:has-text('{words['join']}')")
+    expect(page.locator("h1")).to_have_text(words["turn"])
+    assert page.title() == f"● {words['turn']}"
+    shoot(page, f"{language}-turn")
+    page.reload()  # the place is kept by the browser, not by the page
+    page.click(f"button:has-text('{words['claim']}')")
+    fill(page, "123", "")
+    page.click(f"button:has-text('{words['send']}')")
+    expect(page.locator("#errors")).to_contain_text(words["fix"])
+    expect(page.locator("#nik-error")).to_contain_text(words["nik"])
+    shoot(page, f"{language}-errors")
+    fill(page, f"3201 0145 0790 {next(persons):04}", "Dewi <Lestari>")
+    page.dblclick(f"button:has-text('{words['send']}')")
+    expect(page.locator("h1")).to_have_text(words["done"])
+    assert page.evaluate("sessionStorage.length") == 0
+    shoot(page, f"{language}-registered")
+    page.click(f"text={words['receipt']}")
+    expect(page.locator("svg.qr")).to_be_visible()
+    shoot(page, f"{language}-receipt")
+
+
+@pytest.mark.parametrize("language", ["id", "en"])
+def test_without_script(browser: Browser, running_gateway: RunningGateway, language: str) -> None:
+    words, page = WORDS[language], a_page(browser, language, script=False)
+    page.goto(f"{running_gateway.public_url}/waves/{running_gateway.wave}")
+    page.click("noscript a")
+    page.click(f"button:has-text('{words['join']}')")
+    shoot(page, f"{language}-noscript-waiting")
+    claim = page.locator(f"button:has-text('{words['claim']}')")
+    claim.wait_for()  # the page refreshes itself
+    claim.click()
+    expect(page.locator("h1")).to_have_text(words["turn"])
+    fill(page, "123", "")
+    page.click(f"button:has-text('{words['send']}')")
+    expect(page.locator("#nik-error")).to_contain_text(words["nik"])
+    shoot(page, f"{language}-noscript-errors")
+    fill(page, f"3201.0145.0790.{next(persons):04}", "Dewi")
+    page.click(f"button:has-text('{words['send']}')")
+    expect(page.locator("h1")).to_have_text(words["done"])
+    page.click(f"text={words['receipt']}")
+    expect(page.locator("svg.qr")).to_be_visible()
+    shoot(page, f"{language}-noscript-receipt")
+
+
+def test_leaving_gives_the_place_up_and_joining_again_gives_another(
+    browser: Browser, running_gateway: RunningGateway
+) -> None:
+    words, page = WORDS["en"], a_page(browser, "en")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(f"{running_gateway.public_url}/waves/{running_gateway.wave}?lang=en")
+    page.click(f"button:has-text('{words['join']}')")
+    page.click(f"button:has-text('{words['leave']}')")
+    expect(page.locator("h1")).to_have_text(words["left"])
+    page.click(f"button:has-text('{words['again']}')")
+    expect(page.locator("h1")).to_have_text(words["turn"])

@@ -1,0 +1,113 @@
+"""Pages say the same in every language, weigh little, and run nothing but what their policy names."""
+
+import base64
+import gzip
+import hashlib
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from gateway.web.rendering import Pages
+from gateway.web.texts import LANGUAGES, speech
+from tests.web import house
+
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+def test_no_language_lacks_a_text_and_none_has_one_too_many() -> None:
+    first = speech(LANGUAGES[0]).texts
+    for language in LANGUAGES:
+        texts = speech(language).texts
+        assert set(texts) == set(first)
+        for name, text in texts.items():
+            assert text, f"{language}: {name} is empty"
+            assert set(PLACEHOLDER.findall(text)) == set(PLACEHOLDER.findall(first[name])), name
+
+
+def test_every_field_error_has_a_text() -> None:
+    from gateway.web.endpoints import _FIELDS
+
+    for code in _FIELDS:
+        assert f"error.{code}" in speech("id").texts
+
+
+def test_numbers_and_dates_are_written_as_people_write_them() -> None:
+    closes_us = 1_587_027_600_000_000
+    assert speech("id").number(1_300_000) == "1.300.000"
+    assert speech("en").number(1_300_000) == "1,300,000"
+    assert speech("id").when(closes_us, "WIB") == "Kamis, 16 April 2020, pukul 16.00 WIB"
+    assert speech("en").when(closes_us, "WIB") == "Thursday, 16 April 2020, 16:00 WIB"
+    assert speech("id").when(closes_us, "WIT") == "Kamis, 16 April 2020, pukul 18.00 WIT"
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[TestClient]:  # type: ignore[type-arg]
+    async with TestClient(TestServer(house.House().app_with_pages())) as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", ["/", "/waves/wave-1", "/waves/wave-1/wait"])
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_what_runs_is_named_by_its_hash_and_nothing_else_runs(
+    client: TestClient, path: str, language: str  # type: ignore[type-arg]
+) -> None:
+    answer = await client.get(path, headers={"Accept-Language": language})
+    assert answer.status == 200
+    text = await answer.text()
+    policy = answer.headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    inline = re.findall(r"<style>(.*?)</style>", text, re.S)
+    inline += re.findall(r"<script>(.*?)</script>", text, re.S)
+    for block in inline:
+        digest = base64.b64encode(hashlib.sha256(block.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+    assert not re.search(r"\son\w+=", re.sub(r"<script>.*?</script>", "", text, flags=re.S))
+    assert f'<html lang="{language}">' in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_the_page_fits_into_the_first_flight(
+    client: TestClient, language: str  # type: ignore[type-arg]
+) -> None:
+    answer = await client.get("/waves/wave-1", headers={"Accept-Language": language})
+    head = sum(len(k) + len(v) + 4 for k, v in answer.headers.items())
+    assert len(gzip.compress(await answer.read(), 9)) + head < 14_000
+
+
+async def test_the_page_is_the_same_for_everybody_and_cached_by_its_etag(
+    client: TestClient,  # type: ignore[type-arg]
+) -> None:
+    first = await client.get("/waves/wave-1", headers={"Cookie": "ticket.wave-1=x"})
+    second = await client.get("/waves/wave-1")
+    assert await first.read() == await second.read()
+    assert "Set-Cookie" not in first.headers
+    assert first.headers["Vary"] == "Accept-Language, Accept-Encoding"
+    again = await client.get("/waves/wave-1", headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status == 304
+
+
+async def test_a_problem_is_a_page_for_browsers(client: TestClient) -> None:  # type: ignore[type-arg]
+    answer = await client.get("/waves/nowhere", headers={"Accept": "text/html"})
+    assert answer.status == 404
+    assert answer.content_type == "text/html"
+    assert "nowhere" not in await answer.text()
+
+
+async def test_a_form_without_an_action_or_with_another_type_is_refused(
+    client: TestClient,  # type: ignore[type-arg]
+) -> None:
+    refused = await client.post("/waves/wave-1/wait", data={"action": "fly"})
+    assert refused.status == 400
+    refused = await client.post("/waves/wave-1/wait", json={"action": "join"})
+    assert refused.status == 415
+    refused = await client.post("/waves/wave-1/wait", data={"action": "claim"})
+    assert refused.status == 401
+
+
+def test_personal_texts_are_escaped() -> None:
+    body = Pages(()).html("problem.html", "en", title="<script>", text="a & b", refresh_s=0)
+    assert b"<script>" not in body
+    assert b"&lt;script&gt;" in body
