@@ -135,7 +135,7 @@ def _refusal(error: ResponseError) -> Exception:
     word = str(error).split(" ", 1)[0]
     if word == "EPOCH":
         return AnotherEpochError(str(error))
-    if word in {"MISSING", "BEHIND", "RECOVERING"}:
+    if word in {"MISSING", "BEHIND", "RECOVERING", "NOGROUP"}:
         return RoomMissingError(str(error))
     if word in {"LOADING", "READONLY", "MISCONF", "OOM", "BUSY", "MASTERDOWN"}:
         return PortUnavailableError(f"Redis refuses to work now: {word}")

@@ -165,15 +165,30 @@ def _record(receipt: str, record: bytes | None) -> ReceiptRecord | None:
 def _entry(wave: Wave, item: list[Any], deliveries: int = 1) -> IntakeEntry:
     entry_id, flat = item
     values = dict(zip(flat[::2], flat[1::2], strict=True))
+
+    def text(name: bytes) -> str:
+        # An entry that cannot be read is handed on as it is: the store refuses it, with a reason.
+        return str(values.get(name, b"").decode("ascii", "replace"))
+
+    def number(name: bytes) -> int:
+        return int(text(name)) if text(name).isdecimal() else 0
+
     return IntakeEntry(
         entry_id=entry_id.decode(),
         wave_id=wave.id,
         programme_id=wave.programme_id,
-        receipt=values[b"receipt"].decode(),
-        person=bytes.fromhex(values[b"person"].decode()),
-        payload=values[b"payload"],
-        accepted_at_us=int(values[b"accepted_at_us"]),
+        receipt=text(b"receipt"),
+        person=_digest(text(b"person")),
+        payload=values.get(b"payload", b""),
+        accepted_at_us=number(b"accepted_at_us"),
         deliveries=deliveries,
-        number=int(values[b"number"]),
-        serial=int(values[b"serial"]),
+        number=number(b"number"),
+        serial=number(b"serial"),
     )
+
+
+def _digest(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""

@@ -49,9 +49,7 @@ def test_an_unknown_wait_is_said_to_be_unknown() -> None:
 def test_the_advance_is_measured_over_its_window() -> None:
     advance = pacing.Advance()
     for second in range(400):
-        advance.add(
-            second * 1_000_000, second * 10 + max(0, second - 340) * 10
-        )
+        advance.add(second * 1_000_000, second * 10 + max(0, second - 340) * 10)
     assert advance.per_s(pacing.SHORT_US) == 20.0 - 10 * 1 / 60
     assert 10 < (advance.per_s(pacing.LONG_US) or 0) < 13
 
