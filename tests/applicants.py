@@ -34,7 +34,9 @@ def call(
             return error.code, json.loads(error.read() or b"null")
 
 
-def ask(url: str, method: str = "GET", body: Any = None, bearer: str | None = None) -> tuple[int, Any]:
+def ask(
+    url: str, method: str = "GET", body: Any = None, bearer: str | None = None
+) -> tuple[int, Any]:
     """Send a request again while the answer is 503: a patient client."""
     answer: list[tuple[int, Any]] = []
 

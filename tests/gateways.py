@@ -157,9 +157,7 @@ def a_gateway(
     folder = Path(tempfile.mkdtemp(prefix="gw"))
     programme = PROGRAMME.format(opens_at=opens_at, quota=quota, rate_per_s=rate_per_s, burst=burst)
     (folder / "programme.toml").write_text(programme)
-    (folder / "gateway.toml").write_text(
-        SETTINGS.format(folder=folder, redis_url=redis_url)
-    )
+    (folder / "gateway.toml").write_text(SETTINGS.format(folder=folder, redis_url=redis_url))
     gateway = RunningGateway(folder)
     gateway.start()
     try:

@@ -82,7 +82,9 @@ async def test_joining_gives_a_ticket_and_joining_again_the_same(site: Site, hou
     again = await asyncio.gather(*(join(site, Authorization=bearer) for _ in range(5)))
     assert {answer.status for answer in again} == {200}
     assert {answer.json["ticket"] for answer in again} == {first.json["ticket"]}
-    assert house.asked == ["join"] + ["look"] * 5  # whether the place has ended: one shared round trip
+    assert (
+        house.asked == ["join"] + ["look"] * 5
+    )  # whether the place has ended: one shared round trip
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,9 @@ async def client() -> AsyncIterator[TestClient]:  # type: ignore[type-arg]
 @pytest.mark.parametrize("path", ["/", "/waves/wave-1", "/waves/wave-1/wait"])
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_what_runs_is_named_by_its_hash_and_nothing_else_runs(
-    client: TestClient, path: str, language: str  # type: ignore[type-arg]
+    client: TestClient,
+    path: str,
+    language: str,  # type: ignore[type-arg]
 ) -> None:
     answer = await client.get(path, headers={"Accept-Language": language})
     assert answer.status == 200
@@ -59,18 +61,19 @@ async def test_what_runs_is_named_by_its_hash_and_nothing_else_runs(
     policy = answer.headers["Content-Security-Policy"]
     assert "unsafe" not in policy
     assert "default-src 'none'" in policy
-    inline = re.findall(r"<style>(.*?)</style>", text, re.S)
-    inline += re.findall(r"<script>(.*?)</script>", text, re.S)
+    inline = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    inline += re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     for block in inline:
         digest = base64.b64encode(hashlib.sha256(block.encode()).digest()).decode()
         assert f"'sha256-{digest}'" in policy
-    assert not re.search(r"\son\w+=", re.sub(r"<script>.*?</script>", "", text, flags=re.S))
+    assert not re.search(r"\son\w+=", re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL))
     assert f'<html lang="{language}">' in text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_the_page_fits_into_the_first_flight(
-    client: TestClient, language: str  # type: ignore[type-arg]
+    client: TestClient,
+    language: str,  # type: ignore[type-arg]
 ) -> None:
     answer = await client.get("/waves/wave-1", headers={"Accept-Language": language})
     head = sum(len(k) + len(v) + 4 for k, v in answer.headers.items())
