@@ -100,36 +100,15 @@ def check_config(config: Path) -> None:
     click.echo(f"{config} and {len(programmes)} programmes: nothing is wrong")
 
 
-@cli.command("verify-draw")
-@click.option("--secret", required=True, metavar="HEX", help="The secret on the board.")
-@click.option("--commitment", metavar="HEX", help="The commitment published before opening.")
-@click.option("--programme", required=True, metavar="ID")
-@click.option("--wave", required=True, metavar="ID")
-@click.option("--beacon", default="", metavar="TEXT", help="The beacon on the board, if any.")
-@click.option("--cohort", required=True, type=click.IntRange(0, 2**31 - 1))
-@click.option("--number", required=True, type=click.IntRange(0, 2**31 - 1))
-def verify_draw(
-    secret: str,
-    commitment: str | None,
-    programme: str,
-    wave: str,
-    beacon: str,
-    cohort: int,
-    number: int,
-) -> None:
-    """Recompute the position of one number from what the board shows."""
-    from gateway.core import draw
+@cli.command(
+    "verify-draw", context_settings={"ignore_unknown_options": True}, add_help_option=False
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def verify_draw(arguments: tuple[str, ...]) -> None:
+    """Recompute a draw from what the board shows, and say PASS or FAIL."""
+    from gateway.verify import verify_draw as command
 
-    try:
-        secret_bytes = bytes.fromhex(secret)
-    except ValueError as error:
-        raise click.BadParameter("must be hex digits", param_hint="--secret") from error
-    if commitment is not None and draw.commitment(secret_bytes) != commitment.lower():
-        raise click.ClickException("this secret is not the one that was committed to")
-    seed = draw.seed(secret_bytes, programme, wave, beacon, cohort)
-    click.echo(f"commitment {draw.commitment(secret_bytes)}")
-    click.echo(f"seed       {seed.hex()}")
-    click.echo(f"position   {draw.Draw(seed, cohort).position(number)}")
+    command.main(list(arguments), prog_name="gateway verify-draw", standalone_mode=False)
 
 
 @cli.command()

@@ -160,27 +160,10 @@ def test_python_without_its_assertions_is_refused() -> None:
     assert "python -O" in said
 
 
-DRAW = ("--programme", "p", "--wave", "w", "--beacon", "b", "--cohort", "5")
-
-
-def test_verify_draw_gives_each_number_of_the_cohort_its_own_position() -> None:
-    found = []
-    for number in range(6):
-        process = gateway("verify-draw", "--secret", "00" * 32, *DRAW, "--number", str(number))
-        assert process.returncode == 0, process.stderr
-        rows = dict(line.split() for line in process.stdout.splitlines())
-        assert set(rows) == {"commitment", "seed", "position"}
-        found.append(int(rows["position"]))
-    assert sorted(found[:5]) == [0, 1, 2, 3, 4]
-    assert found[5] == 5  # who came after the opening keeps the order of arrival
-
-
-def test_verify_draw_refuses_a_secret_that_was_not_committed_to() -> None:
-    arguments = ("verify-draw", *DRAW, "--number", "0", "--commitment", "00" * 32)
-    (said,) = lines(gateway(*arguments, "--secret", "00" * 32))
-    assert said == "this secret is not the one that was committed to"
-    (said,) = lines(gateway(*arguments, "--secret", "xyz"))
-    assert "must be hex digits" in said
+def test_verify_draw_is_there_and_refuses_what_is_no_board(tmp_path: Path) -> None:
+    assert "--board" in gateway("verify-draw", "--help").stdout
+    (said,) = lines(gateway("verify-draw", "--board", str(tmp_path / "none.json")))
+    assert "is no board" in said
 
 
 def test_the_banner_names_a_few_waves_that_are_not_over() -> None:

@@ -79,6 +79,7 @@ class FrontDoor:
         zone = room.programme.zone
         per_s = room.advance.per_s()
         return {
+            "programme": room.programme.id,
             "wave": room.wave.id,
             "phase": snapshot.phase,
             "opens_at": iso(snapshot.opens_at_us, zone),

@@ -7,12 +7,14 @@ import re
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.web.rendering import Pages
 from gateway.web.texts import LANGUAGES, speech
 from tests.web import house
 
+Client = TestClient[web.Request, web.Application]
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -43,7 +45,7 @@ def test_numbers_and_dates_are_written_as_people_write_them() -> None:
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[TestClient]:  # type: ignore[type-arg]
+async def client() -> AsyncIterator[Client]:
     async with TestClient(TestServer(house.House().app_with_pages())) as client:
         yield client
 
@@ -51,9 +53,9 @@ async def client() -> AsyncIterator[TestClient]:  # type: ignore[type-arg]
 @pytest.mark.parametrize("path", ["/", "/waves/wave-1", "/waves/wave-1/wait"])
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_what_runs_is_named_by_its_hash_and_nothing_else_runs(
-    client: TestClient,
+    client: Client,
     path: str,
-    language: str,  # type: ignore[type-arg]
+    language: str,
 ) -> None:
     answer = await client.get(path, headers={"Accept-Language": language})
     assert answer.status == 200
@@ -72,8 +74,8 @@ async def test_what_runs_is_named_by_its_hash_and_nothing_else_runs(
 
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_the_page_fits_into_the_first_flight(
-    client: TestClient,
-    language: str,  # type: ignore[type-arg]
+    client: Client,
+    language: str,
 ) -> None:
     answer = await client.get("/waves/wave-1", headers={"Accept-Language": language})
     head = sum(len(k) + len(v) + 4 for k, v in answer.headers.items())
@@ -81,7 +83,7 @@ async def test_the_page_fits_into_the_first_flight(
 
 
 async def test_the_page_is_the_same_for_everybody_and_cached_by_its_etag(
-    client: TestClient,  # type: ignore[type-arg]
+    client: Client,
 ) -> None:
     first = await client.get("/waves/wave-1", headers={"Cookie": "ticket.wave-1=x"})
     second = await client.get("/waves/wave-1")
@@ -92,7 +94,7 @@ async def test_the_page_is_the_same_for_everybody_and_cached_by_its_etag(
     assert again.status == 304
 
 
-async def test_a_problem_is_a_page_for_browsers(client: TestClient) -> None:  # type: ignore[type-arg]
+async def test_a_problem_is_a_page_for_browsers(client: Client) -> None:
     answer = await client.get("/waves/nowhere", headers={"Accept": "text/html"})
     assert answer.status == 404
     assert answer.content_type == "text/html"
@@ -100,7 +102,7 @@ async def test_a_problem_is_a_page_for_browsers(client: TestClient) -> None:  # 
 
 
 async def test_a_form_without_an_action_or_with_another_type_is_refused(
-    client: TestClient,  # type: ignore[type-arg]
+    client: Client,
 ) -> None:
     refused = await client.post("/waves/wave-1/wait", data={"action": "fly"})
     assert refused.status == 400
