@@ -51,14 +51,19 @@ class Run:
         self.profile = PROFILES[options.crowd]
         self.wave: str = options.wave
         self.seed: int = options.seed
+        opens_s = _opening_s(f"{environment.host}/v1/waves/{self.wave}/board")
         self.folder = Path(options.folder)
         self.journal = Journal(self.folder)
         self.tally = Tally()
         self.ids = itertools.count()
         self.unfinished = options.num_users or 1
-        opens_s = _opening_s(f"{environment.host}/v1/waves/{self.wave}/board")
         self.begins_s = max(time.time() + SPAWN_S, opens_s - self.profile.early_s)  # wall clock
         self.opens_due_s = _due_s(self.begins_s + self.profile.early_s)
+
+    def end(self, **_: Any) -> None:
+        """Write down what was counted."""
+        self.journal.close()
+        write_tally(self.folder, self.tally.document(began_s=self.begins_s, ended_s=time.time()))
 
 
 run: Run
@@ -85,17 +90,13 @@ def _add_options(parser: LocustArgumentParser) -> None:
 @locust.events.test_start.add_listener  # type: ignore[untyped-decorator]
 def _begin(environment: Environment, **_: Any) -> None:
     global run  # noqa: PLW0603  Locust makes the users and gives them nothing but the environment
+    if not environment.host:
+        sys.exit("--host is missing: the gateway's address")
     try:
         run = Run(environment)
     except OSError as error:  # an HTTP error is one: no such wave
         sys.exit(f"{environment.host} shows no board of this wave: {error}")
-
-
-@locust.events.test_stop.add_listener  # type: ignore[untyped-decorator]
-def _end(environment: Environment, **_: Any) -> None:
-    del environment
-    run.journal.close()
-    write_tally(run.folder, run.tally.document(began_s=run.begins_s, ended_s=time.time()))
+    environment.events.test_stop.add_listener(run.end)
 
 
 class Visitor(FastHttpUser):

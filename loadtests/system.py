@@ -123,7 +123,7 @@ def start(folder: Path, terms: Terms, *, opens_s: float) -> Gateway:
 
     """
     (folder / "gateway.toml").write_text(SETTINGS.format(folder=folder), "utf-8")
-    (folder / "programme.toml").write_text(_programme(terms, opens_s), "utf-8")
+    (folder / "programme.toml").write_text(programme(terms, opens_s=opens_s), "utf-8")
     log = folder / "gateway.log"
     config = str(folder / "gateway.toml")
     child = spawn([sys.executable, "-m", "gateway", "up", "--config", config], log, _environment())
@@ -134,7 +134,7 @@ def start(folder: Path, terms: Terms, *, opens_s: float) -> Gateway:
         raise
 
 
-def _programme(terms: Terms, opens_s: float) -> str:
+def programme(terms: Terms, *, opens_s: float) -> str:
     wave = PROGRAMME.format(
         wave=WAVE,
         opens_s=round(opens_s),

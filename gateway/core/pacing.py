@@ -12,6 +12,7 @@ PHI = 0.5
 POLL_S_MIN = 2.0
 POLL_S_MAX = 120.0
 STRETCH_MAX = 64.0
+PROMISES_MAX = 500  # ranges remembered at once, to measure how honest they are
 ETA_LOW, ETA_HIGH = 0.85, 1.25
 SHORT_US, LONG_US = 60_000_000, 300_000_000  # the two windows over which the advance is measured
 
@@ -42,6 +43,33 @@ class Advance:
         return (last - first) * 1_000_000 / (last_us - first_us)
 
 
+class Promises:
+    """Were visitors called inside the range they were told? A sample, bounded, kept by position."""
+
+    __slots__ = ("_open", "kept", "made")
+
+    def __init__(self) -> None:
+        self._open: dict[int, tuple[int, int]] = {}  # position -> (earliest, latest), us
+        self.made = 0  # promises whose visitors were called
+        self.kept = 0  # of these, inside their range
+
+    def make(self, position: int, earliest_us: int, latest_us: int) -> None:
+        """Note the first range a visitor was told, while there is room for it."""
+        if len(self._open) < PROMISES_MAX:
+            self._open.setdefault(position, (earliest_us, latest_us))
+
+    def settle(self, called: int, now_us: int) -> None:
+        """Judge the promises to those who have been called."""
+        for position in [position for position in self._open if position < called]:
+            earliest_us, latest_us = self._open.pop(position)
+            self.made += 1
+            self.kept += earliest_us <= now_us <= latest_us
+
+    def honesty(self) -> float | None:
+        """Return the share that was kept; None before anybody was called."""
+        return self.kept / self.made if self.made else None
+
+
 def eta_s(
     ahead: int, short_per_s: float | None, long_per_s: float | None
 ) -> tuple[int, int] | None:
@@ -64,18 +92,20 @@ def stretch(admissions_per_s: float, last_eta_s: float, budget_per_s: float) -> 
     ``L(s) = (lambda / phi') (1 + ln(phi' E / T'))`` with phi' = min(1, phi s) and T' = s T_min falls
     with s, so halving the interval finds the least s.
     """
-
-    def load_per_s(s: float) -> float:
-        phi, shortest_s = min(1.0, PHI * s), s * POLL_S_MIN
-        return admissions_per_s / phi * (1 + math.log(max(1.0, phi * last_eta_s / shortest_s)))
-
     low, high = 1.0, STRETCH_MAX
-    if load_per_s(low) <= budget_per_s:
+    if load_per_s(low, admissions_per_s, last_eta_s) <= budget_per_s:
         return low
     for _ in range(20):
         middle = (low + high) / 2
-        low, high = (low, middle) if load_per_s(middle) <= budget_per_s else (middle, high)
+        fits = load_per_s(middle, admissions_per_s, last_eta_s) <= budget_per_s
+        low, high = (low, middle) if fits else (middle, high)
     return high
+
+
+def load_per_s(s: float, admissions_per_s: float, last_eta_s: float) -> float:
+    """Return the polls per second that a whole queue is asked for, stretched by ``s``."""
+    phi, shortest_s = min(1.0, PHI * s), s * POLL_S_MIN
+    return admissions_per_s / phi * (1 + math.log(max(1.0, phi * last_eta_s / shortest_s)))
 
 
 def poll_s(remaining_s: float | None, stretched: float) -> float:

@@ -27,6 +27,7 @@ class Policy:
     )
     paused: bool = False
     message: str = ""  # shown on every page while it is set
+    beacon: str = ""  # a public value mixed into the draw; counts until the opening, not after it
 
     @property
     def rate_milli_per_s(self) -> int:
@@ -55,6 +56,9 @@ BOUNDS: Mapping[str, Bound] = {
     "intake_cap": Bound(int, 1, 10_000_000, "accepted and not yet recorded"),
     "paused": Bound(bool, note="true stops admissions; passes stay valid"),
     "message": Bound(str, 0, 300, "shown on every page"),
+    "beacon": Bound(
+        str, 0, 100, "a public value mixed into the draw; without effect after opening"
+    ),
 }
 
 

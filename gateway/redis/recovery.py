@@ -43,9 +43,10 @@ class RedisRecovery:
             "admitted": known.admitted + issued - known.issued,  # serials are never given twice
             "ended": known.ended,
             "missing": known.missing,
-            "beacon": known.beacon,
         }
-        flat = [part for pair in fields.items() for part in pair] + policy_numbers(policy)
+        # The beacon last: the one that was drawn with, whatever the policy says since.
+        drawn = ["beacon", known.beacon]
+        flat = [part for pair in fields.items() for part in pair] + policy_numbers(policy) + drawn
         await self._run(wave, "restore", [GROUP, policy_text(policy), known.revision, *flat])
 
     async def restore_rows(self, wave: Wave, rows: Sequence[RecordedRow]) -> None:

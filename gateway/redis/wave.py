@@ -33,8 +33,8 @@ class WaveScripts:
 
 
 def policy_numbers(policy: Policy) -> list[str | int]:
-    """Return the policy as the name, value, … list that ``create`` and ``change_policy`` take."""
-    numbers = {
+    """Return what scripts must know of a policy, as the name, value, … list that they take."""
+    numbers: dict[str, str | int] = {
         "rate_milli_per_s": policy.rate_milli_per_s,
         "burst": policy.burst,
         "form_cap": policy.form_cap,
@@ -43,6 +43,7 @@ def policy_numbers(policy: Policy) -> list[str | int]:
         "check_in_us": policy.check_in_s * 1_000_000,
         "intake_cap": policy.intake_cap,
         "paused": int(policy.paused),
+        "beacon": policy.beacon,
     }
     return [part for pair in numbers.items() for part in pair]
 

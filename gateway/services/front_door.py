@@ -76,6 +76,7 @@ class FrontDoor:
     def board(self, room: LiveRoom) -> dict[str, Any]:
         """Return the public document: the same for everybody."""
         snapshot = room.current()
+        room.polls += 1
         zone = room.programme.zone
         per_s = room.advance.per_s()
         return {
@@ -101,6 +102,7 @@ class FrontDoor:
     async def place(self, room: LiveRoom, ticket: Credential) -> Place:
         """Return a visitor's own document, and note that it is there."""
         snapshot = room.current()
+        room.polls += 1
         position = room.position(ticket.number)
         if room.has_left(ticket.number):
             return self._document(room, snapshot, ticket, "left")
@@ -178,6 +180,9 @@ def _wait(room: LiveRoom, snapshot: Snapshot, position: int) -> Place:
     """Return what a waiting visitor is told of its wait."""
     ahead = position - snapshot.called
     eta = None if snapshot.phase is Phase.PAUSED else _eta(room, ahead)
+    if eta:
+        now_us = snapshot.now_us
+        room.promises.make(position, now_us + eta[0] * 1_000_000, now_us + eta[1] * 1_000_000)
     completion = snapshot.accepted / snapshot.admitted if snapshot.admitted >= 50 else 1.0
     return {
         "position": position,

@@ -103,6 +103,7 @@ class Operations:
             "pid": self._condition.pid,
             "accepting": self.readiness().accepting,
             "revisions": {room.wave.id: room.revision for room in self._rooms},
+            "polls_per_s": sum(room.polled.per_s() or 0.0 for room in self._rooms),
             "snapshot_age_s": max((age_s(room) or 0.0 for room in self._rooms), default=0.0),
         }
 

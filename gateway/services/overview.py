@@ -67,6 +67,9 @@ def _seen(room: LiveRoom, snapshot: Snapshot) -> dict[str, Any]:
         "advance_per_s": short_per_s,
         "last_eta_s": pacing.eta_s(uncalled, short_per_s, long_per_s),
         "stretch": room.stretch,
+        "polls_expected_per_s": round(room.polls_expected_per_s, 1),
+        "polls_per_s": room.polled.per_s(),  # of this process
+        "eta_honesty": room.promises.honesty(),  # of those called: inside the range they were told
         "epoch": snapshot.epoch,
     }
 

@@ -32,8 +32,12 @@ class LiveRoom:
     advance: pacing.Advance = field(default_factory=pacing.Advance)
     left: bytes = b""  # bitmap by number, as Redis keeps it
     left_known: int = -1  # how many had ended when `left` was read
+    polls: int = 0  # boards and places told by this process
+    polled: pacing.Advance = field(default_factory=pacing.Advance)  # how fast `polls` grows
+    promises: pacing.Promises = field(default_factory=pacing.Promises)
     _draw: Draw | None = None
     _present: set[int] = field(default_factory=set)
+    polls_expected_per_s: float = 0.0  # of all who wait, by the formula
     _seen_at_s: float = 0.0
     _stretch: float = 1.0
 
@@ -41,15 +45,20 @@ class LiveRoom:
         """Take in what the last tick has told."""
         self.snapshot = snapshot
         self._seen_at_s = self.monotonic_s()
+        self.polled.add(round(self._seen_at_s * 1_000_000), self.polls)
         if not snapshot.opened:
             return
         self.advance.add(snapshot.clock_us, snapshot.called)
+        self.promises.settle(snapshot.called, snapshot.now_us)
         if self._draw is None:
             self._draw = Draw(self.seed(snapshot), snapshot.cohort)
         per_s = self.advance.per_s() or self.policy.rate_per_s
         last_eta_s = max(0, snapshot.issued - snapshot.called) / max(per_s, 0.001)
         self._stretch = pacing.stretch(
             self.policy.rate_per_s, last_eta_s, self.policy.poll_budget_per_s
+        )
+        self.polls_expected_per_s = pacing.load_per_s(
+            self._stretch, self.policy.rate_per_s, last_eta_s
         )
 
     def current(self) -> Snapshot:

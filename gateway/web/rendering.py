@@ -32,7 +32,8 @@ _SCRIPT_TEXTS = (
     "scheduled.", "prequeue.", "join.", "waiting.", "selection.", "called.", "admitted.", "form.",
     "received.", "recorded.", "rejected.", "receipt.reference", "receipt.open", "full.", "closed.",
     "paused.", "left.", "missed.", "busy.text", "recovering.text", "offline.", "button.join", "button.again",
-    "button.claim", "button.extend", "button.leave", "button.send", "button.print", "leave.", "countdown",
+    "button.claim", "button.move",
+    "button.extend", "button.leave", "button.send", "button.print", "leave.", "countdown",
     "error.",
 )  # fmt: skip
 
@@ -55,7 +56,8 @@ class Pages:
             lstrip_blocks=True,
         )
         self._style = (folder / "style.css").read_text("utf-8").strip()
-        self._script = (folder / "applicant.js").read_text("utf-8").strip()
+        scripts = ("draw.js", "applicant.js")
+        self._script = "\n".join((folder / name).read_text("utf-8").strip() for name in scripts)
         self.csp = (
             f"default-src 'none'; script-src {_hash(self._script)}; style-src {_hash(self._style)}; "
             "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -152,7 +154,6 @@ class Pages:
         says, zone = speech(language), room.programme.zone
         state = record.state if record.state in {"received", "recorded"} else "rejected"
         address = str(request.url.with_query(None))
-        qr = segno.make_qr(address).svg_inline(svgclass="qr", omitsize=True)
         body = self.html(
             "receipt.html",
             language,
@@ -161,10 +162,25 @@ class Pages:
             reference=receipts.display(record.receipt),
             received=says.when(record.received_at_us, zone),
             recorded=says.when(record.recorded_at_us, zone) if state == "recorded" else "",
-            qr=Markup(qr),  # noqa: S704  drawn here from our own address
+            qr=_qr(address),
             selection=says(f"selection.{room.programme.selection}"),
             refresh_s=3 if state == "received" else 0,
             other=f"?lang={_other(language)}",
+            **self.of(room.programme, language),
+        )
+        return web.Response(body=body, headers=self.headers())
+
+    def device(self, room: LiveRoom, ticket: str, origin: str, language: str) -> web.Response:
+        """Return the page that moves a place: a link and its QR code, the ticket behind ``#``."""
+        says = speech(language)
+        link = f"{origin}/waves/{room.wave.id}#t={ticket}"
+        body = self.html(
+            "device.html",
+            language,
+            title=says("device.title"),
+            link=link,
+            qr=_qr(link),
+            back=f"/waves/{room.wave.id}?lang={language}",
             **self.of(room.programme, language),
         )
         return web.Response(body=body, headers=self.headers())
@@ -195,6 +211,11 @@ class Pages:
         }
         headers = {name: value for name, value in headers.items() if name != "Content-Type"}
         return make_document(body, HTML, headers)
+
+
+def _qr(text: str) -> Markup:
+    drawn = segno.make_qr(text, error="l").svg_inline(svgclass="qr", omitsize=True)
+    return Markup(drawn)  # noqa: S704  squares, drawn here
 
 
 def wave_name(room: LiveRoom, says: Speech) -> str:

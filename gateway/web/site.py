@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from gateway.core.tickets import sign
 from gateway.web.documents import serve
 from gateway.web.negotiation import language_of
 from gateway.web.public_services import PublicServices
@@ -19,7 +20,14 @@ def page_routes(app: web.Application, services: PublicServices, pages: Pages) ->
     async def wave(request: web.Request) -> web.Response:
         return serve(request, pages.wave(services.room_of(request), language_of(request)))
 
+    async def device(request: web.Request) -> web.Response:
+        room = services.room_of(request)
+        ticket = services.cookies.ticket_of(request, room.wave.id)
+        text = sign(services.cookies.ticket_keys, ticket)
+        return pages.device(room, text, str(request.url.origin()), language_of(request))
+
     app.router.add_get("/", home)
+    app.router.add_get("/waves/{wave}/device", device)
     app.router.add_get("/waves/{wave}", wave)
     app.router.add_get("/waves/{wave}/wait", waiting.show)
     app.router.add_post("/waves/{wave}/wait", waiting.act)

@@ -1,6 +1,8 @@
 """One applicant's way in a real browser: with script and without, in both languages."""
 
 import itertools
+import json
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -112,3 +114,37 @@ def test_leaving_gives_the_place_up_and_joining_again_gives_another(
     expect(page.locator("h1")).to_have_text(words["left"])
     page.click(f"button:has-text('{words['again']}')")
     expect(page.locator("h1")).to_have_text(words["turn"])
+
+
+def test_a_place_moves_to_another_device_by_its_link(
+    browser: Browser, running_gateway: RunningGateway
+) -> None:
+    words, page = WORDS["en"], a_page(browser, "en")
+    wave = f"{running_gateway.public_url}/waves/{running_gateway.wave}"
+    page.goto(wave)
+    page.click(f"button:has-text('{words['join']}')")
+    expect(page.locator("h1")).to_have_text(words["turn"])
+    page.goto(f"{wave}/device")
+    expect(page.locator("svg.qr")).to_be_visible()
+    shoot(page, "en-device")
+    link = page.get_attribute("main p a", "href")
+    assert link is not None
+    other = a_page(browser, "en")
+    other.goto(link)
+    expect(other.locator("h1")).to_have_text(words["turn"])
+    assert "#" not in other.url  # the ticket does not stay in the address
+
+
+def test_the_page_computes_the_positions_that_the_draw_gives(
+    browser: Browser, running_gateway: RunningGateway
+) -> None:
+    page = a_page(browser, "en")
+    page.goto(f"{running_gateway.public_url}/waves/{running_gateway.wave}")
+    vectors = json.loads((Path(__file__).parents[1] / "core" / "draw_vectors.json").read_text())
+    for vector in vectors:
+        for number, position in vector["positions"].items():
+            computed = page.evaluate(
+                "v => draw.position(v[0], v[1], v[2])",
+                [vector["seed"], vector["cohort"], int(number)],
+            )
+            assert computed == position

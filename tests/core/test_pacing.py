@@ -66,3 +66,24 @@ def test_the_outlook_counts_those_in_front() -> None:
     assert pacing.outlook(10, 11, 1.0) == "likely"
     assert pacing.outlook(10, 10, 1.0) == "unlikely"
     assert pacing.outlook(10, 6, 0.5) == "likely"
+
+
+def test_promises_are_judged_when_their_visitors_are_called() -> None:
+    promises = pacing.Promises()
+    assert promises.honesty() is None
+    promises.make(10, 100, 200)
+    promises.make(11, 100, 200)
+    promises.make(11, 0, 10)  # the first word counts
+    promises.make(50, 100, 200)
+    promises.settle(11, 150)
+    assert (promises.made, promises.kept) == (1, 1)
+    promises.settle(20, 250)
+    assert promises.honesty() == 0.5
+
+
+def test_promises_are_bounded() -> None:
+    promises = pacing.Promises()
+    for position in range(10 * pacing.PROMISES_MAX):
+        promises.make(position, 0, 1)
+    promises.settle(10**9, 0)
+    assert promises.made == pacing.PROMISES_MAX

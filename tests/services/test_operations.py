@@ -212,5 +212,6 @@ async def test_status_tells_the_live_processes_and_without_redis_at_least_itself
         "accepting": True,
         "revisions": {"wave-1": 1, "wave-2": 1},
         "snapshot_age_s": 0.0,
+        "polls_per_s": 0.0,
         "age_s": 0.0,
     }

@@ -18,7 +18,11 @@ step(room) -- a change of rate pays for no past
 save_room(room)
 local revision = room.revision + 1
 local n = tonumber(ARGV[4])
+local beacon = redis.call('HGET', ROOM, 'beacon')
 redis.call('HSET', ROOM, 'revision', whole(revision), unpack(ARGV, 5, 4 + n))
+if room.near > 0 then
+    redis.call('HSET', ROOM, 'beacon', beacon) -- the draw is done: its beacon stays
+end
 redis.call('HSET', POLICY, 'revision', whole(revision), 'document', ARGV[3])
 redis.call('XADD', AUDIT, '*', 'revision', whole(revision), 'at_us', whole(server_us()),
     unpack(ARGV, 5 + n))

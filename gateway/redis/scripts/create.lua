@@ -6,7 +6,7 @@
 --          distances from now (demo programmes)
 -- ARGV[6]  policy document, JSON
 -- ARGV[7…] name, value, …  the policy's numbers (rate_milli_per_s, burst, form_cap, quota, pass_ttl_us,
---          check_in_us, intake_cap, paused)
+--          check_in_us, intake_cap, paused) and its beacon
 -- returns  1 made, 0 there already
 -- O(1).
 
@@ -24,7 +24,7 @@ end
 
 redis.call('HSET', ROOM, 'epoch', ARGV[1], 'phase', 'scheduled', 'made_at_us', whole(now_us),
     'prequeue_at_us', instant(ARGV[3]), 'opens_at_us', instant(ARGV[4]),
-    'closes_at_us', instant(ARGV[5]), 'missing', 0, 'last_us', whole(now_us), 'revision', 1, 'beacon', '', unpack(ARGV, 7))
+    'closes_at_us', instant(ARGV[5]), 'missing', 0, 'last_us', whole(now_us), 'revision', 1, unpack(ARGV, 7))
 for _, name in ipairs(NUMBERS) do
     redis.call('HSETNX', ROOM, name, 0)
 end

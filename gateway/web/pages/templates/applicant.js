@@ -6,6 +6,7 @@
   var api = '/v1/waves/' + P.wave + '/';
   var timer, clock, opensAt = 0, skew = 0, fails = 0, shown = '', receipt = '', joined = false;
   var busy = false, formOpen = false, until = '';
+  var mine = -1, far = false; /* the own number; whether the board, the same for everybody, will do */
   var kept = 'form.' + P.wave;
 
   function $(id) { return document.getElementById(id); }
@@ -20,8 +21,9 @@
     clearTimeout(timer);
     timer = setTimeout(what, Math.max(200, s * 1000 * (0.85 + 0.3 * Math.random())));
   }
-  function call(method, path, body) {
+  function call(method, path, body, bearer) {
     var headers = { Accept: 'application/json', 'Accept-Language': P.language };
+    if (bearer) { headers.Authorization = 'Bearer ' + bearer; }
     if (body) { headers['Content-Type'] = 'application/json'; }
     return fetch(path, {
       method: method, headers: headers, credentials: 'same-origin', body: body && JSON.stringify(body)
@@ -62,7 +64,7 @@
     names.forEach(function (name) {
       var b = document.createElement('button');
       b.textContent = t('button.' + name);
-      if (/leave|extend|print/.test(name)) { b.className = 'quiet'; }
+      if (/leave|extend|print|move/.test(name)) { b.className = 'quiet'; }
       b.onclick = function () { if (!busy) { ACT[name](b); } };
       box.appendChild(b);
     });
@@ -78,6 +80,7 @@
     again: function (b) { once(b, join()); },
     claim: function () { openForm(); },
     print: function () { window.print(); },
+    move: function () { location.href = '/waves/' + P.wave + '/device?lang=' + P.language; },
     leave: function (b) {
       if (window.confirm(t('leave.sure'))) {
         once(b, call('DELETE', api + 'place').then(function () { formOpen = false; tick(); }));
@@ -112,7 +115,7 @@
   }
   function tick() {
     clearTimeout(timer);
-    return (receipt ? askReceipt() : joined ? askPlace() : look()).then(null, lost);
+    return (receipt ? askReceipt() : !joined ? look() : far ? askFar() : askPlace()).then(null, lost);
   }
 
   /* Not joined: the board, the same for everybody. */
@@ -155,6 +158,8 @@
     return call('GET', api + 'place').then(function (a) {
       if (a.status !== 200) { return refused(a, tick); }
       var p = a.data;
+      mine = p.number;
+      far = p.state === 'prequeue' || p.state === 'waiting' && p.poll_s > 15;
       skew = Date.parse(p.at) - Date.now();
       if (p.state === 'registered') { receipt = p.receipt; return askReceipt(); }
       if (p.state === 'called') { return claim(); }
@@ -165,6 +170,22 @@
       formOpen = false;
       VIEW[p.state] ? VIEW[p.state](p) : simple(p, p.state);
       later(p.poll_s, tick);
+    });
+  }
+  /* Far from the front: position and wait follow from the board; nobody is asked anything personal. */
+  function askFar() {
+    return call('GET', api + 'board').then(function (a) {
+      var b = a.data, ahead, wait = null;
+      if (a.status !== 200) { return refused(a, tick); }
+      if (b.phase !== 'open' || !b.draw.seed) { return askPlace(); }
+      ahead = draw.position(b.draw.seed, b.cohort, mine) - b.called;
+      if (b.advance_per_s) { wait = ahead / b.advance_per_s; }
+      if (ahead <= 0 || wait === null || wait < 60) { return askPlace(); }
+      VIEW.waiting({
+        at: b.at, ahead: ahead, eta_s: [wait * 0.85, wait * 1.25], message: b.message,
+        outlook: ahead < b.places_left ? 'likely' : 'unlikely'
+      });
+      later(Math.min(120, Math.max(b.poll_s, wait / 2)), tick);
     });
   }
   function simple(p, state) {
@@ -179,7 +200,7 @@
       countdown(P.opens_iso);
       show('prequeue', {
         title: t('prequeue.title', { when: P.opens }), text: t('prequeue.text'), note: p.message,
-        big: $('big').textContent, more: t('selection.' + P.selection), buttons: ['leave']
+        big: $('big').textContent, more: t('selection.' + P.selection), buttons: ['move', 'leave']
       });
     },
     waiting: function (p) {
@@ -194,7 +215,7 @@
       if (p.outlook === 'unlikely') { more.unshift(t('waiting.unlikely')); }
       show('waiting', {
         title: t('waiting.title'), status: t('waiting.status', { ahead: number(p.ahead) }) + ' ' + time,
-        text: t('waiting.text'), more: more.join(' '), note: p.message, buttons: ['leave']
+        text: t('waiting.text'), more: more.join(' '), note: p.message, buttons: ['move', 'leave']
       });
     }
   };
@@ -341,5 +362,11 @@
   }
 
   document.addEventListener('visibilitychange', function () { if (!document.hidden && !busy && !formOpen) { later(0.3, tick); } });
-  call('GET', api + 'place').then(function (a) { joined = a.status === 200; return tick(); }).then(null, lost);
+  /* A place that moves here comes behind '#', which no server and no log ever sees. */
+  var moved = /^#t=([\w-]+)$/.exec(location.hash);
+  if (moved) { history.replaceState(null, '', location.pathname + location.search); }
+  (moved ? call('POST', api + 'tickets', null, moved[1]) : Promise.resolve()).then(function (a) {
+    if (a && a.status !== 200) { put('note', (a.data.title || '') + ' ' + (a.data.detail || '')); }
+    return call('GET', api + 'place');
+  }).then(function (a) { joined = a.status === 200; return tick(); }).then(null, lost);
 }());
