@@ -1,75 +1,58 @@
-"""What did a run leave behind? The journal of the applicants and the rows of the store, as values."""
+"""What a verdict is made from: values only. ``remains`` reads them."""
 
-import json
-import sqlite3
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from contextlib import closing
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
-
-from loadtests.journal import read_events
-from loadtests.verdict import Evidence, Held, Issued, Row, Terms
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-SELECT = "SELECT receipt, person, payload FROM registrations WHERE wave_id = ?"
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 
-def gather(
-    terms: Terms,
-    folder: Path,
-    tally: Mapping[str, Any],
-    rows: Iterable[Row],
-    *,
-    pass_ttl_s: int,
-    admitted: int | None,
-    stop_code: int,
-) -> Evidence:
-    """Put journal, tally and rows together."""
-    held: list[Held] = []
-    passes: list[Issued] = []
-    surprises: list[str] = []
-    outcomes: Counter[str] = Counter()
-    for event in read_events(folder):
-        match event["event"]:
-            case "receipt":
-                held.append(Held(event["person"], event["receipt"], event["form"]))
-            case "pass":
-                passes.append(_issued(event, pass_ttl_s))
-            case "surprise":
-                surprises.append(f"{event['name']}: {event['status']} {event['what']}")
-            case "end":
-                outcomes[event["outcome"]] += 1
-    return Evidence(
-        terms=terms,
-        held=held,
-        passes=passes,
-        rows=list(rows),
-        outcomes=outcomes,
-        surprises=surprises,
-        answers=tally["answers"],
-        lag_p99_ms=tally["lags_ms"][1],
-        admitted=admitted,
-        stop_code=stop_code,
-    )
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the wave allowed."""
+
+    people: int
+    rate_per_s: float
+    burst: int
+    quota: int
 
 
-def _issued(event: Mapping[str, Any], pass_ttl_s: int) -> Issued:
-    expires_at_us = (datetime.fromisoformat(event["expires_at"]) - EPOCH) // timedelta(
-        microseconds=1
-    )
-    return Issued(
-        number=event["number"],
-        issued_at_us=expires_at_us - pass_ttl_s * 1_000_000,
-        asked_at_us=int(event["asked_s"] * 1e6),
-        answered_at_us=int(event["answered_s"] * 1e6),
-    )
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A receipt that was handed out, and the form it was given for."""
+
+    person: int
+    receipt: str
+    form: Mapping[str, str]
 
 
-def read_store(path: Path, wave: str) -> list[Row]:
-    """Return the wave's registrations, read without disturbing anybody; none before there is a file."""
-    if not path.exists():
-        return []
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as store:
-        return [Row(row[0], row[1], json.loads(row[2])) for row in store.execute(SELECT, (wave,))]
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A pass, as its holder saw it. Instants in microseconds of one wall clock."""
+
+    number: int
+    issued_at_us: int  # as the gateway says
+    asked_at_us: int
+    answered_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One registration in the store."""
+
+    receipt: str
+    person: bytes
+    form: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that a run left behind."""
+
+    terms: Terms
+    held: Sequence[Held]
+    passes: Sequence[Issued]
+    rows: Sequence[Row]
+    outcomes: Mapping[str, int]  # how many applicants ended how
+    surprises: Sequence[str]  # answers that no honest applicant should get
+    answers: Mapping[str, Mapping[str, int]]  # request name -> status or "shed" -> count
+    lag_p99_ms: float
+    admitted: int | None  # as the board says; None: it did not answer at the end
+    stop_code: int  # of the gateway, told to drain

@@ -37,7 +37,7 @@ from loadtests.steps import Answer, Ask, Wait
 SPAWN_S = 2.0  # for all users to stand ready
 ANSWER_S_MAX = 10.0
 # Shared by all users. The client looks at idle connections by select(), which takes no descriptor above
-# 1,023: with one connection each, every second request would pay for a new one.
+# 1,023: with one connection each, the second thousand would connect anew for every request.
 CONNECTIONS = 500
 NOTHING = Answer(0)
 
@@ -96,7 +96,7 @@ def _begin(environment: Environment, **_: Any) -> None:
         run = Run(environment)
     except OSError as error:  # an HTTP error is one: no such wave
         sys.exit(f"{environment.host} shows no board of this wave: {error}")
-    environment.events.test_stop.add_listener(run.end)
+    environment.events.test_stop.add_listener(run.end)  # type: ignore[no-untyped-call]
 
 
 class Visitor(FastHttpUser):

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from loadtests.evidence import Evidence
 from loadtests.verdict import (
     LAG_P99_MS_MAX,
-    Evidence,
     broken,
     findings,
     is_generator_limited,

@@ -19,12 +19,13 @@ from typing import NoReturn
 
 from loadtests import system
 from loadtests.children import end, spawn
-from loadtests.evidence import gather, read_store
+from loadtests.evidence import Terms
 from loadtests.journal import read_tally
 from loadtests.profiles import PROFILES
+from loadtests.remains import gather, read_store
 from loadtests.report import page
 from loadtests.system import Gateway, NotReadyError
-from loadtests.verdict import Terms, exit_code
+from loadtests.verdict import exit_code
 
 VOID = 2
 INTERRUPTED = 130
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code in {1, VOID} or options.keep:
-        print(f"  kept: {folder}")
+        print(f"  The run lies in {folder}")
     else:
         shutil.rmtree(folder)
     return code

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.children import Child, end, spawn
-from loadtests.verdict import Terms
+from loadtests.evidence import Terms
 
 WAVE = "load-1"
 PASS_TTL_S = 120  # longer than any run: no pass expires unspent

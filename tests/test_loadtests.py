@@ -20,12 +20,13 @@ from gateway.stores.sqlite import SqliteStore
 from loadtests import run, system
 from loadtests.applicants import Person, fill, make_person, nik_of, spoil
 from loadtests.conduct import Applicant, Outcome
-from loadtests.evidence import gather, read_store
+from loadtests.evidence import Evidence, Held, Issued, Row, Terms
 from loadtests.journal import Journal, Tally, read_events, read_tally, spread, write_tally
 from loadtests.profiles import PROFILES, Habit
+from loadtests.remains import gather, read_store
 from loadtests.report import page
 from loadtests.steps import Answer, Ask, Step, Wait
-from loadtests.verdict import Evidence, Held, Issued, Row, Terms, broken, exit_code, findings
+from loadtests.verdict import broken, exit_code, findings
 from loadtests.windows import burst_needed, most_within, typical_within
 
 SMOKE = PROFILES["smoke"]
@@ -450,6 +451,21 @@ def test_a_slow_generator_makes_the_run_void_but_excuses_no_broken_promise() -> 
     assert exit_code(limited) == 2
     assert exit_code(replace(limited, outcomes={"recorded": 90})) == 2, "late people prove nothing"
     assert exit_code(SEEDED_BUGS["a lost receipt"][1](limited)) == 1
+
+
+def test_who_was_cut_off_may_have_a_pass_and_a_registration_that_it_never_saw() -> None:
+    clean = a_clean_run()
+    cut_off = replace(
+        clean,
+        lag_p99_ms=400.0,
+        outcomes={"recorded": 89, "left": 10},
+        rows=[*clean.rows, Row("R91", bytes([91]), form_of(91))],
+        admitted=91,
+    )
+    assert exit_code(cut_off) == 2
+    second = Row("R92", bytes([92]), form_of(92))
+    assert exit_code(replace(cut_off, rows=[*cut_off.rows, second])) == 1
+    assert exit_code(replace(cut_off, admitted=92)) == 1
 
 
 def test_the_last_line_of_the_page_gives_the_reason() -> None:

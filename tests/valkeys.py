@@ -14,7 +14,8 @@ from tests.support import wait_for
 class OwnValkey:
     """One server process after another on the same folder, durable as in production."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = True) -> None:
+        self.durable = durable
         self.folder = Path(tempfile.mkdtemp(prefix="gw"))
         self.socket = self.folder / "s"
         self.process: subprocess.Popen[bytes] | None = None
@@ -32,7 +33,8 @@ class OwnValkey:
 
     def start(self) -> None:
         options = {"port": "0", "unixsocket": str(self.socket), "dir": str(self.folder)}
-        options |= {"appendonly": "yes", "appendfsync": "always", "save": ""}
+        options |= {"appendonly": "yes" if self.durable else "no", "appendfsync": "always"}
+        options["save"] = ""
         command = [part for name, value in options.items() for part in (f"--{name}", value)]
         self.process = subprocess.Popen([find_server(), *command], stdout=subprocess.DEVNULL)
         with self.client() as client:

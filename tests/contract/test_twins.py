@@ -1,7 +1,7 @@
 """Each script and its pure twin give the same answers and keep the same state, whatever happens."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.contract.twins import Twins, script_text
+from tests.valkeys import OwnValkey
 
 LIFE = settings(
     max_examples=int(os.environ.get("TWIN_EXAMPLES", "40")),
@@ -20,13 +21,23 @@ LIFE = settings(
 HUNT = settings(LIFE, max_examples=300, phases=[Phase.generate], database=None, print_blob=False)
 
 
+@pytest.fixture(scope="module")
+def quick_client() -> Iterator[redis.Redis]:
+    """Yield a client of a server that keeps nothing: what scripts compute does not hang on the disk."""
+    server = OwnValkey(durable=False)
+    server.start()
+    with server.client() as client:
+        yield client
+    server.kill()
+
+
 def machine(server: redis.Redis, text: Callable[[str], str] = script_text) -> type[Twins]:
     """Return the state machine, bound to one server and one way of loading scripts."""
     return type("Bound", (Twins,), {"server": server, "text": staticmethod(text)})
 
 
-def test_scripts_and_core_lead_the_same_life(valkey_client: redis.Redis) -> None:
-    run_state_machine_as_test(machine(valkey_client), settings=LIFE)
+def test_scripts_and_core_lead_the_same_life(quick_client: redis.Redis) -> None:
+    run_state_machine_as_test(machine(quick_client), settings=LIFE)
 
 
 SEEDED_BUGS = {
@@ -48,7 +59,7 @@ SEEDED_BUGS = {
 
 
 @pytest.mark.parametrize("bug", SEEDED_BUGS)
-def test_a_seeded_bug_turns_the_twins_red(valkey_client: redis.Redis, bug: str) -> None:
+def test_a_seeded_bug_turns_the_twins_red(quick_client: redis.Redis, bug: str) -> None:
     sound, broken = SEEDED_BUGS[bug]
     patched: set[str] = set()
 
@@ -59,5 +70,5 @@ def test_a_seeded_bug_turns_the_twins_red(valkey_client: redis.Redis, bug: str) 
         return source.replace(sound, broken)
 
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(machine(valkey_client, text), settings=HUNT)
+        run_state_machine_as_test(machine(quick_client, text), settings=HUNT)
     assert patched, "the bug was seeded in no script"

@@ -40,6 +40,11 @@ NAMES = dict(
         strict=False,
     )
 )
+BITMAPS = ("present", "fresh", "left", "missed", "lost")
+COUNTERS = (
+    "last_us", "clock_us", "turned_us", "level", "issued", "cohort", "called", "ripe", "near",
+    "admitted", "accepted", "recorded", "ended", "revision", "missing",
+)  # fmt: skip
 PERSONS = [bytes([letter]) * 32 for letter in range(6)]
 CONTENTS = [bytes([letter]) * 16 for letter in range(2)]
 
@@ -83,7 +88,7 @@ def bits(raw: bytes | None) -> set[int]:
 
 def positions_of(bitmap: Bitmap) -> set[int]:
     """Return the positions set in the core's bitmap."""
-    return {position for position in range(4_096) if position in bitmap}
+    return {position for position in range(512) if position in bitmap}
 
 
 class Twins(RuleBasedStateMachine):
@@ -235,26 +240,30 @@ class Twins(RuleBasedStateMachine):
             return
         room, get = self.room, self.server
         self.seen = room.issued, room.accepted
-        stored = {k.decode(): v.decode() for k, v in get.hgetall(NAMES["room"]).items()}
+        with get.pipeline(transaction=False) as pipe:
+            pipe.hgetall(NAMES["room"])
+            for name in BITMAPS:
+                pipe.get(NAMES[name])
+            pipe.hgetall(NAMES["passes"])
+            pipe.zrange(NAMES["expiries"], 0, -1, withscores=True)
+            pipe.hgetall(NAMES["spent"])
+            pipe.xlen(NAMES["intake"])
+            raw, *bitmaps, held, expiries, spent, backlog = pipe.execute()
+        stored = {k.decode(): v.decode() for k, v in raw.items()}
         assert stored["phase"] == room.phase
-        for name in (
-            "last_us", "clock_us", "turned_us", "level", "issued", "cohort", "called", "ripe", "near",
-            "admitted", "accepted", "recorded", "ended", "revision", "missing",
-        ):  # fmt: skip
+        for name in COUNTERS:
             assert (name, int(stored[name])) == (name, getattr(room, name))
-        for name in ("present", "fresh", "left", "missed", "lost"):
-            assert (name, bits(get.get(NAMES[name]))) == (name, positions_of(getattr(room, name)))
-        assert get.hgetall(NAMES["passes"]) == {
-            str(
-                number
-            ).encode(): f"{p.serial}:{p.extensions}:{','.join(x.hex() for x in p.persons)}".encode()
+        for name, bitmap in zip(BITMAPS, bitmaps, strict=True):
+            assert (name, bits(bitmap)) == (name, positions_of(getattr(room, name)))
+        assert held == {
+            str(number).encode(): (
+                f"{p.serial}:{p.extensions}:{','.join(x.hex() for x in p.persons)}".encode()
+            )
             for number, p in room.passes.items()
         }
-        assert dict(get.zrange(NAMES["expiries"], 0, -1, withscores=True)) == {
-            str(number).encode(): p.expires_us for number, p in room.passes.items()
-        }
-        assert get.hgetall(NAMES["spent"]) == {
+        assert dict(expiries) == {str(n).encode(): p.expires_us for n, p in room.passes.items()}
+        assert spent == {
             str(number).encode(): f"{receipt}:{serial}".encode()
             for number, (receipt, serial) in room.spent.items()
         }
-        assert get.xlen(NAMES["intake"]) == room.backlog
+        assert backlog == room.backlog
