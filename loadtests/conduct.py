@@ -117,12 +117,9 @@ class Applicant:
         """Look at the board alone for as long as it shows that the turn is not near."""
         while True:
             board = yield from self._look_at_board()
-            poll_s, advance_per_s = board.document["poll_s"], board.document["advance_per_s"]
-            if position is None or not advance_per_s:
+            if position is None or position < board.document["near"]:
                 return
-            if position - board.document["called"] <= advance_per_s * poll_s:
-                return
-            yield self._poll_wait(board)
+            yield Wait(self._jittered(_far_poll_s(position, board.document)))
 
     def _look_at_board(self) -> Generator[Step, Answer, Answer]:
         return (yield from self._ask("board", "GET", f"{self._api}/board", 200))
@@ -227,3 +224,12 @@ class Applicant:
 
     def _end(self, outcome: Outcome) -> NoReturn:
         raise _OverError(outcome)
+
+
+def _far_poll_s(position: int, board: Mapping[str, Any]) -> float:
+    """Return when the page's script looks at the board again."""
+    stretch, advance_per_s = board["stretch"], board["advance_per_s"]
+    if not advance_per_s:
+        return float(board["poll_s"])
+    far_s = (position - board["near"]) / advance_per_s
+    return float(stretch * min(120.0, max(4.0, min(0.8 / stretch, 0.5) * far_s)))

@@ -15,7 +15,8 @@ from gateway.core.bitmap import Bitmap
 from gateway.core.snapshot import Phase
 
 NEAR_STOCKS = 3  # the near window holds this many intervals of present visitors
-PRESENT_SHARE_MIN = 1 / 32  # below it the window stops widening in one leap
+PRESENT_SHARE_MIN = 1 / 32  # below it the window stops widening
+OPENING_SPREAD_US = 60_000_000  # over which the first polls after opening come in
 
 
 def next_phase(
@@ -63,13 +64,20 @@ def advance(present: Bitmap, *, called: int, ripe: int, issued: int, target: int
     return present.after_nth(wanted, called, frontier)
 
 
-def widen(present: Bitmap, *, called: int, near: int, issued: int, target: int) -> int:
+def near_at_opening(*, issued: int, target: int, check_in_us: int) -> int:
+    """Return the first ``near``: so many that those who look within one interval fill the window."""
+    needed = NEAR_STOCKS * target
+    intervals = max(1, -(-OPENING_SPREAD_US // check_in_us))
+    return min(needed * intervals, issued + needed)
+
+
+def next_near(present: Bitmap, *, called: int, near: int, issued: int, target: int) -> int:
     """Return the new ``near``: wide enough to hold ``NEAR_STOCKS`` targets of present visitors.
 
-    The share of present visitors in today's window tells how many positions that takes.
+    The share of present visitors in today's window, all of whom have been near for an interval, tells
+    how many positions that takes. It follows the share both ways: a window left wide would have a crowd
+    check in for nothing.
     """
     needed = NEAR_STOCKS * target
-    have = present.count(called, near)
-    share = max((have + 1) / (near - called + 1), PRESENT_SHARE_MIN)
-    more = math.ceil(max(0, needed - have) / share)
-    return max(near, called + needed, min(near + more, issued + needed))
+    share = (present.count(called, near) + 1) / (max(0, near - called) + 1)
+    return called + min(math.ceil(needed / max(share, PRESENT_SHARE_MIN)), issued - called + needed)

@@ -1,7 +1,9 @@
 """How long is the wait, how often to ask, and will the places suffice? Arithmetic of the honest wait.
 
 Design section 5.7. ``phi`` is the share of the remaining wait after which a visitor asks again: the load
-of a queue then grows with the logarithm of its length, and ``stretch`` keeps it inside a budget.
+of a queue then grows with the logarithm of its length, and ``stretch`` keeps it inside a budget. What
+remains is counted up to the *near* window, not up to the turn: a visitor arrives there by its last far
+poll, and is seen before anybody could pass it over.
 """
 
 import math
@@ -9,9 +11,13 @@ from collections import deque
 from typing import Literal
 
 PHI = 0.5
-POLL_S_MIN = 2.0
-POLL_S_MAX = 120.0
+PHI_MAX = 0.8  # with jitter and a faster queue, still short of the near window
+POLL_S_MIN = 4.0  # times stretch, like the next
+POLL_S_MAX = 120.0  # so that a raised rate or a new message is seen in time
 STRETCH_MAX = 64.0
+OPENING_SPREAD_S = (
+    60.0  # the first polls after opening are spread over it, by the budget or in full
+)
 PROMISES_MAX = 500  # ranges remembered at once, to measure how honest they are
 ETA_LOW, ETA_HIGH = 0.85, 1.25
 SHORT_US, LONG_US = 60_000_000, 300_000_000  # the two windows over which the advance is measured
@@ -86,51 +92,52 @@ def eta_s(
     return math.floor(low / grain) * grain, max(1, math.ceil(high / grain)) * grain
 
 
-def stretch(admissions_per_s: float, last_eta_s: float, budget_per_s: float) -> float:
-    """Return s >= 1 such that the polls the whole room is asked for fit the budget.
+def stretch(admissions_per_s: float, far_s: float, budget_per_s: float) -> float:
+    """Return s >= 1 such that the polls that all far visitors are asked for fit the budget.
 
-    ``L(s) = (lambda / phi') (1 + ln(phi' E / T'))`` with phi' = min(1, phi s) and T' = s T_min falls
-    with s, so halving the interval finds the least s.
+    The load falls with s, so halving the interval finds the least s.
     """
     low, high = 1.0, STRETCH_MAX
-    if load_per_s(low, admissions_per_s, last_eta_s) <= budget_per_s:
+    if load_per_s(low, admissions_per_s, far_s) <= budget_per_s:
         return low
     for _ in range(20):
         middle = (low + high) / 2
-        fits = load_per_s(middle, admissions_per_s, last_eta_s) <= budget_per_s
+        fits = load_per_s(middle, admissions_per_s, far_s) <= budget_per_s
         low, high = (low, middle) if fits else (middle, high)
     return high
 
 
-def load_per_s(s: float, admissions_per_s: float, last_eta_s: float) -> float:
-    """Return the polls per second that a whole queue is asked for, stretched by ``s``."""
-    phi, shortest_s = min(1.0, PHI * s), s * POLL_S_MIN
-    return admissions_per_s / phi * (1 + math.log(max(1.0, phi * last_eta_s / shortest_s)))
+def load_per_s(s: float, admissions_per_s: float, far_s: float) -> float:
+    """Return the polls per second of a queue whose last visitor is ``far_s`` from the near window.
+
+    Each of the people who come near in a second has asked as often on its way as the last one will.
+    """
+    polls, longest_s = 0, s * POLL_S_MAX
+    curved_s = min(far_s, longest_s / min(PHI_MAX, PHI * s))
+    capped = (far_s - curved_s) / longest_s
+    while curved_s > 0:
+        curved_s -= poll_s(curved_s, s)
+        polls += 1
+    return admissions_per_s * (polls + capped)
 
 
-def poll_s(remaining_s: float | None, stretched: float) -> float:
-    """Return when a visitor with so long to wait should ask again. Unknown waits ask rarely."""
-    if remaining_s is None:
-        return min(POLL_S_MAX, 10.0 * stretched)
-    interval_s = max(stretched * POLL_S_MIN, min(1.0, PHI * stretched) * remaining_s)
-    return min(POLL_S_MAX, interval_s)
+def poll_s(far_s: float, stretched: float) -> float:
+    """Return when a visitor so far from the near window should ask again."""
+    interval_s = max(stretched * POLL_S_MIN, min(PHI_MAX, PHI * stretched) * far_s)
+    return min(stretched * POLL_S_MAX, interval_s)
 
 
-def opening_poll_s(to_opening_s: float, spread: float, share: float) -> float:
+def opening_poll_s(to_opening_s: float, waiting: int, budget_per_s: float, share: float) -> float:
     """Return when to ask before the opening: rarely, then once, spread over the first minute after it.
 
-    ``share`` in [0, 1) is the visitor's own, ``spread`` how many seconds the crowd is spread over.
+    ``share`` in [0, 1) is the visitor's own: it keeps its place in the spread at every poll.
     """
-    if to_opening_s > 900:
-        return 300.0 * (0.85 + 0.3 * share)
-    if to_opening_s > 120:
-        return 60.0 * (0.85 + 0.3 * share)
-    return max(1.0, to_opening_s + 0.5 + spread * share)
-
-
-def opening_spread_s(waiting: int, budget_per_s: float) -> float:
-    """Return over how many seconds the first polls after opening are spread."""
-    return min(60.0, waiting / budget_per_s)
+    crowd_s = waiting / budget_per_s
+    base_s = 300.0 if to_opening_s > 900 else 60.0 if to_opening_s > 120 else to_opening_s
+    interval_s = max(base_s, crowd_s) * (0.85 + 0.3 * share)
+    if to_opening_s > 120 and interval_s < to_opening_s:
+        return interval_s
+    return max(1.0, to_opening_s + 0.5 + min(OPENING_SPREAD_S, crowd_s) * share)
 
 
 def outlook(ahead: int, places_left: int, completion: float) -> Outlook:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from gateway.core import bucket
 from gateway.core.bitmap import Bitmap
-from gateway.core.calling import advance, next_phase, stock_target, widen
+from gateway.core.calling import advance, near_at_opening, next_near, next_phase, stock_target
 from gateway.core.policy import Policy
 from gateway.core.snapshot import Phase, Snapshot
 
@@ -116,7 +116,9 @@ def _open(room: Room) -> None:
     room.cohort = room.issued
     room.turned_us = room.clock_us
     room.level = 0
-    room.near = widen(room.present, called=0, near=0, issued=room.issued, target=_target(room))
+    room.near = near_at_opening(
+        issued=room.issued, target=_target(room), check_in_us=room.policy.check_in_s * 1_000_000
+    )
 
 
 def _target(room: Room) -> int:
@@ -125,10 +127,15 @@ def _target(room: Room) -> int:
 
 
 def tick(room: Room, now_us: int, seen: list[int]) -> Snapshot:
-    """Step, note who checked in, put expired passes back, move ``called``; say how the room stands."""
+    """Step, note who checked in, put expired passes back, move ``called``; say how the room stands.
+
+    Who was called since checking in may have claimed too: marking it now would count a ghost, so those
+    below ``called`` are noted by ``look`` and ``claim`` alone.
+    """
     step(room, now_us)
     for position in seen:
-        mark_present(room, position)
+        if position >= room.called:
+            mark_present(room, position)
     if room.phase in (Phase.OPEN, Phase.FULL, Phase.CLOSED):
         _expire(room)
     if room.phase is Phase.OPEN and not room.frozen:
@@ -154,13 +161,13 @@ def mark_absent(room: Room, position: int) -> None:
 
 
 def _turn(room: Room) -> None:
-    """Once an interval: forget who was not seen in it, and widen the near window."""
+    """Once an interval: forget who was not seen in it, and fit the near window to who was."""
     if room.clock_us - room.turned_us < room.policy.check_in_s * 1_000_000:
         return
     room.turned_us = room.clock_us
     room.present, room.fresh = room.fresh, Bitmap()
     room.ripe = room.near
-    room.near = widen(
+    room.near = next_near(
         room.present, called=room.called, near=room.near, issued=room.issued, target=_target(room)
     )
 

@@ -13,11 +13,8 @@ from gateway.core.clock import iso
 from gateway.core.snapshot import Phase, Snapshot
 from gateway.core.tickets import Credential, Keyring, Kind, sign
 from gateway.ports import Ended, NotOpen, RoomPort
-from gateway.services.rooms import LiveRoom, is_over, share_of
+from gateway.services.rooms import CHECK_IN_MARGIN, LiveRoom, is_over, share_of
 
-CHECK_IN_MARGIN = (
-    0.8  # asked a little early, so that jitter and a slow network stay in the interval
-)
 EXTENSIONS_MAX = 2
 Place = dict[str, Any]
 
@@ -71,7 +68,8 @@ class FrontDoor:
 
     async def _has_ended(self, room: LiveRoom, held: Credential) -> bool:
         """Ask Redis: a place left a moment ago through another process is not known here yet."""
-        return (await self._port.look(room.wave, held.number)).state in {"left", "missed"}
+        standing = await self._port.look(room.wave, held.number, room.position(held.number))
+        return standing.state in {"left", "missed"}
 
     def board(self, room: LiveRoom) -> dict[str, Any]:
         """Return the public document: the same for everybody."""
@@ -88,6 +86,7 @@ class FrontDoor:
             "issued": snapshot.issued,
             "cohort": snapshot.cohort,
             "called": snapshot.called,
+            "near": snapshot.near,
             "advance_per_s": None if per_s is None else round(per_s, 2),
             "admitted": snapshot.admitted,
             "quota": room.policy.quota,
@@ -95,6 +94,7 @@ class FrontDoor:
             "draw": _draw_document(room, snapshot),
             "message": room.policy.message,
             "poll_s": round(board_poll_s(room, snapshot), 1),
+            "stretch": round(room.stretch, 2),
             "stale": room.stale,
             "at": iso(room.now_us(), zone),
         }
@@ -125,12 +125,10 @@ class FrontDoor:
     async def _called_place(
         self, room: LiveRoom, snapshot: Snapshot, ticket: Credential, position: int
     ) -> Place:
-        standing = await self._port.look(room.wave, ticket.number)
+        standing = await self._port.look(room.wave, ticket.number, position)
         state = standing.state
-        if state == "called":
-            room.check_in(position)
-            if is_over(snapshot.phase) or snapshot.phase is Phase.PAUSED:
-                state = snapshot.phase.value
+        if state == "called" and (is_over(snapshot.phase) or snapshot.phase is Phase.PAUSED):
+            state = snapshot.phase.value
         document = self._document(room, snapshot, ticket, state)
         document |= {"position": position, "ahead": 0}
         if state == "admitted":
@@ -160,16 +158,14 @@ class FrontDoor:
         position = room.position(number)
         check_in_s = room.policy.check_in_s * CHECK_IN_MARGIN
         if position is None:
-            to_opening_s = (snapshot.opens_at_us - room.now_us()) / 1_000_000
-            spread_s = pacing.opening_spread_s(snapshot.issued, room.policy.poll_budget_per_s)
-            return pacing.opening_poll_s(to_opening_s, spread_s, share_of(number))
+            return _opening_poll_s(room, snapshot, share_of(number))
         if is_over(snapshot.phase):
             return 60.0
         if position < snapshot.near:
             # A newcomer in an empty room is called within a tick or two.
             return 1.0 if position < snapshot.called else check_in_s
-        eta = _eta(room, position - snapshot.called)
-        return max(check_in_s, pacing.poll_s(eta[0] if eta else None, room.stretch))
+        far_s = room.wait_s(position - snapshot.near)
+        return max(check_in_s, pacing.poll_s(far_s, room.stretch))
 
 
 def _eta(room: LiveRoom, ahead: int) -> tuple[int, int] | None:
@@ -202,9 +198,14 @@ def board_poll_s(room: LiveRoom, snapshot: Snapshot) -> float:
     if is_over(snapshot.phase):
         return 60.0
     if not snapshot.opened:
-        to_opening_s = (snapshot.opens_at_us - room.now_us()) / 1_000_000
-        return pacing.opening_poll_s(to_opening_s, spread=0.0, share=0.5)
+        return _opening_poll_s(room, snapshot, share=0.0)
     return min(pacing.POLL_S_MAX, 10.0 * room.stretch)
+
+
+def _opening_poll_s(room: LiveRoom, snapshot: Snapshot, share: float) -> float:
+    to_opening_s = (snapshot.opens_at_us - room.now_us()) / 1_000_000
+    budget_per_s = room.policy.poll_budget_per_s
+    return pacing.opening_poll_s(to_opening_s, snapshot.issued, budget_per_s, share)
 
 
 def _draw_document(room: LiveRoom, snapshot: Snapshot) -> dict[str, str | None]:

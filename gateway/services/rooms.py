@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gateway.core import pacing
+from gateway.core.calling import NEAR_STOCKS
 from gateway.core.draw import Draw, commitment, draw_secret, seed
 from gateway.core.policy import Policy
 from gateway.core.programme import Programme, Wave
 from gateway.core.snapshot import Phase, Snapshot
 from gateway.ports import PortUnavailableError
 
+CHECK_IN_MARGIN = 0.8  # asked a little early, so that a slow network stays in the interval
 STALE_S = 2.0  # a snapshot older than this is told to be old
 PRESENT_MAX = 20_000  # check-ins kept between two ticks
 
@@ -52,14 +54,22 @@ class LiveRoom:
         self.promises.settle(snapshot.called, snapshot.now_us)
         if self._draw is None:
             self._draw = Draw(self.seed(snapshot), snapshot.cohort)
-        per_s = self.advance.per_s() or self.policy.rate_per_s
-        last_eta_s = max(0, snapshot.issued - snapshot.called) / max(per_s, 0.001)
-        self._stretch = pacing.stretch(
-            self.policy.rate_per_s, last_eta_s, self.policy.poll_budget_per_s
+        self._pace(snapshot)
+
+    def _pace(self, snapshot: Snapshot) -> None:
+        """Stretch the polls of the far so that they and the check-ins of the near fit the budget."""
+        budget_per_s = self.policy.poll_budget_per_s
+        near_s = min(
+            NEAR_STOCKS * self.policy.check_in_s, self.wait_s(snapshot.issued - snapshot.called)
         )
-        self.polls_expected_per_s = pacing.load_per_s(
-            self._stretch, self.policy.rate_per_s, last_eta_s
-        )
+        near_per_s = self.policy.rate_per_s * near_s / (self.policy.check_in_s * CHECK_IN_MARGIN)
+        far = self.policy.rate_per_s, self.wait_s(snapshot.issued - snapshot.near)
+        self._stretch = pacing.stretch(*far, max(budget_per_s - near_per_s, budget_per_s / 10))
+        self.polls_expected_per_s = near_per_s + pacing.load_per_s(self._stretch, *far)
+
+    def wait_s(self, positions: int) -> float:
+        """Return how long ``called`` takes for so many positions, as far as one can tell."""
+        return max(0, positions) / (self.advance.per_s() or self.policy.rate_per_s)
 
     def current(self) -> Snapshot:
         """Return the snapshot.

@@ -199,7 +199,7 @@ async def test_every_port_says_within_its_deadline_that_redis_is_away() -> None:
         lambda: rooms.tick(wave, []),
         lambda: rooms.join(wave),
         lambda: rooms.claim(wave, 0, 0),
-        lambda: rooms.look(wave, 0),
+        lambda: rooms.look(wave, 0, 0),
         lambda: rooms.leave(wave, 0, None),
         lambda: intake.accept(wave, registration),
         lambda: intake.find_receipt("p", "R"),

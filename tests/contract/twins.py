@@ -167,8 +167,11 @@ class Twins(RuleBasedStateMachine):
 
     @rule(numbers=batches)
     def look(self, numbers: list[int]) -> None:
-        expected = [passes.look(self.room, number) for number in numbers]
-        assert self._run("look", *numbers) == [
+        opened = self.room.near > 0
+        places = [self._position(number) if opened else None for number in numbers]
+        expected = [passes.look(self.room, *pair) for pair in zip(numbers, places, strict=True)]
+        pairs = zip(numbers, [-1 if place is None else place for place in places], strict=True)
+        assert self._run("look", *[part for pair in pairs for part in pair]) == [
             [a.word.encode(), a.serial, a.instant_us, a.extensions, a.receipt.encode()]
             for a in expected
         ]

@@ -4,7 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.bitmap import Bitmap
-from gateway.core.calling import NEAR_STOCKS, advance, next_phase, stock_target, widen
+from gateway.core.calling import (
+    NEAR_STOCKS,
+    PRESENT_SHARE_MIN,
+    advance,
+    near_at_opening,
+    next_near,
+    next_phase,
+    stock_target,
+)
 from gateway.core.snapshot import Phase
 
 present_sets = st.sets(st.integers(0, 120))
@@ -39,21 +47,28 @@ def test_called_advances_to_fill_the_stock_and_no_further(
 @given(
     present_sets, st.integers(0, 50), st.integers(0, 100), st.integers(0, 121), st.integers(1, 30)
 )
-def test_the_near_window_never_shrinks_and_holds_enough(
+def test_the_near_window_holds_enough_and_is_bounded(
     members: set[int], called: int, width: int, issued: int, target: int
 ) -> None:
-    near = called + width
-    after = widen(bitmap_of(members), called=called, near=near, issued=issued, target=target)
-    assert after >= near
-    assert after >= called + NEAR_STOCKS * target
+    called, near = min(called, issued), called + width
+    after = next_near(bitmap_of(members), called=called, near=near, issued=issued, target=target)
+    needed = NEAR_STOCKS * target
+    assert called + needed <= after <= issued + needed
+    assert after - called <= needed / PRESENT_SHARE_MIN
 
 
-def test_the_window_widens_until_enough_are_present_among_absentees() -> None:
-    every_tenth = bitmap_of(set(range(0, 10_000, 10)))
-    near = 0
-    for _ in range(6):
-        near = widen(every_tenth, called=0, near=near, issued=10_000, target=20)
-    assert every_tenth.count(0, near) >= NEAR_STOCKS * 20
+def test_the_window_follows_the_share_of_those_present_both_ways() -> None:
+    every_tenth, everybody = bitmap_of(set(range(0, 10_000, 10))), bitmap_of(set(range(10_000)))
+    wide = next_near(every_tenth, called=0, near=60, issued=10_000, target=20)
+    assert every_tenth.count(0, wide) >= 0.8 * NEAR_STOCKS * 20
+    narrow = next_near(everybody, called=0, near=wide, issued=10_000, target=20)
+    assert narrow == NEAR_STOCKS * 20
+
+
+def test_the_first_window_is_wide_enough_for_a_crowd_that_looks_over_a_minute() -> None:
+    near = near_at_opening(issued=1_000_000, target=1_500, check_in_us=5_000_000)
+    assert near * 5 / 60 >= NEAR_STOCKS * 1_500
+    assert near_at_opening(issued=10, target=1, check_in_us=5_000_000) == 10 + NEAR_STOCKS
 
 
 def test_the_stock_is_one_check_in_interval_of_admissions() -> None:

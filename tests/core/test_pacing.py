@@ -1,7 +1,8 @@
 """I-53 and the honest wait: intervals fit the budget, ranges hold what is measured."""
 
-import math
+import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,19 +10,36 @@ from gateway.core import pacing
 
 
 @given(st.floats(0.1, 1_000), st.floats(1, 100_000), st.floats(50, 100_000))
-def test_the_stretch_brings_the_expected_load_into_the_budget(
-    rate: float, last_eta_s: float, budget: float
+def test_the_stretch_brings_the_polls_of_a_queue_into_the_budget(
+    rate: float, far_s: float, budget: float
 ) -> None:
-    s = pacing.stretch(rate, last_eta_s, budget)
-    assert s >= 1
-    phi, shortest = min(1.0, pacing.PHI * s), s * pacing.POLL_S_MIN
-    load = rate / phi * (1 + math.log(max(1.0, phi * last_eta_s / shortest)))
-    assert load <= budget * 1.001 or s == pacing.STRETCH_MAX
+    s = pacing.stretch(rate, far_s, budget)
+    assert 1 <= s <= pacing.STRETCH_MAX
+    if s < pacing.STRETCH_MAX:
+        assert pacing.load_per_s(s, rate, far_s) <= budget * 1.001
+
+
+@pytest.mark.parametrize("far_s", [60, 600, 6_000, 26_000])
+@pytest.mark.parametrize("s", [1.0, 1.5, 3.0, 12.0])
+def test_the_expected_load_is_what_jittering_visitors_ask(far_s: float, s: float) -> None:
+    rng = random.Random(f"{far_s} {s}")
+    asked = sum(polls_of_one(far_s, s, rng) for _ in range(2_000)) / 2_000
+    assert pacing.load_per_s(s, 1.0, far_s) == pytest.approx(asked, rel=0.2, abs=0.3)
+
+
+def polls_of_one(far_s: float, s: float, rng: random.Random) -> int:
+    """Count what one visitor asks on its way to the near window, each interval 15 % more or less."""
+    polls = 0
+    while far_s > 0:
+        far_s -= pacing.poll_s(far_s, s) * rng.uniform(0.85, 1.15)
+        polls += 1
+    return polls
 
 
 @given(st.floats(0, 100_000), st.floats(1, 64))
-def test_nobody_is_asked_more_often_than_the_least_interval(remaining: float, s: float) -> None:
-    assert min(s * pacing.POLL_S_MIN, pacing.POLL_S_MAX) <= pacing.poll_s(remaining, s) <= 120
+def test_nobody_is_asked_more_often_than_the_least_interval(far_s: float, s: float) -> None:
+    least, most = s * pacing.POLL_S_MIN, s * pacing.POLL_S_MAX
+    assert least <= pacing.poll_s(far_s, s) <= most
 
 
 @given(st.integers(0, 2_000_000), st.floats(0.1, 500), st.floats(0.1, 500))
@@ -56,8 +74,9 @@ def test_the_advance_is_measured_over_its_window() -> None:
 
 @given(st.floats(0, 1))
 def test_before_opening_all_wake_once_spread_behind_it(share: float) -> None:
-    assert pacing.opening_poll_s(3_600, 60, share) >= 250
-    wake = pacing.opening_poll_s(100, 60, share)
+    assert pacing.opening_poll_s(3_600, 1_000, 1_000, share) >= 250
+    assert pacing.opening_poll_s(3_600, 1_300_000, 2_000, share) >= 500
+    wake = pacing.opening_poll_s(100, 1_300_000, 2_000, share)
     assert 100 < wake <= 161
 
 

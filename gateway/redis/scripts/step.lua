@@ -1,12 +1,11 @@
 -- step: bring wave clock, phase and bucket up to the server's time; part of tick and claim.
 --
--- Twin of core/room.step, core/calling.next_phase, stock_target, widen and core/bucket.
--- O(1); the opening counts the near window once.
+-- Twin of core/room.step, core/calling.next_phase, stock_target, near_at_opening and core/bucket. O(1).
 
 local TOKEN = 1000000000 -- units of the bucket in one token
 local STEP_US_MAX = 1000000
 local NEAR_STOCKS = 3
-local PRESENT_SHARE_MIN = 1 / 32
+local OPENING_SPREAD_US = 60000000
 
 local function next_phase(room, now_us)
     if room.phase == 'recovering' then
@@ -28,12 +27,10 @@ local function stock_target(room)
     return math.max(1, math.ceil(room.rate_milli_per_s * room.check_in_us / 1000000000))
 end
 
-local function widen(room)
+local function near_at_opening(room)
     local needed = NEAR_STOCKS * stock_target(room)
-    local have = count(PRESENT, room.called, room.near)
-    local share = math.max((have + 1) / (room.near - room.called + 1), PRESENT_SHARE_MIN)
-    local more = math.ceil(math.max(0, needed - have) / share)
-    return math.max(room.near, room.called + needed, math.min(room.near + more, room.issued + needed))
+    local intervals = math.max(1, math.ceil(OPENING_SPREAD_US / room.check_in_us))
+    return math.min(needed * intervals, room.issued + needed)
 end
 
 local function is_admitting(room)
@@ -52,8 +49,7 @@ local function step(room)
     local opened = room.phase == 'open' or room.phase == 'full'
     if opened and before ~= 'open' and before ~= 'full' then
         room.cohort, room.turned_us, room.level = room.issued, room.clock_us, 0
-        room.called, room.near = 0, 0
-        room.near = widen(room)
+        room.called, room.near = 0, near_at_opening(room)
     elseif is_admitting(room) then
         local level = room.level + room.rate_milli_per_s * elapsed_us
         room.level = math.min(level, room.burst * TOKEN)

@@ -1,6 +1,7 @@
 -- tick: note who checked in, put expired passes back, move `called`; say how the room stands.
 --
--- ARGV[2…]  positions that checked in since the caller's last tick, each >= 0
+-- ARGV[2…]  positions that checked in since the caller's last tick, each >= 0; those called meanwhile are
+--           passed over, for they may have claimed: `look` and `claim` note them
 -- returns   {epoch, phase, now_us, clock_us, prequeue_at_us, opens_at_us, closes_at_us, revision, issued,
 --            cohort, called, near, stock, admitted, outstanding, accepted, recorded, ended, backlog,
 --            missing, beacon}
@@ -8,6 +9,7 @@
 -- Twin of core/room.tick.
 
 local EXPIRED_PER_TICK = 500
+local PRESENT_SHARE_MIN = 1 / 32
 
 local function expire(room)
     local expired = redis.call('ZRANGEBYSCORE', EXPIRIES, '-inf', whole(room.clock_us),
@@ -22,7 +24,16 @@ local function expire(room)
     room.outstanding = room.outstanding - #expired
 end
 
--- Once an interval: forget who was not seen in it, and widen the near window.
+-- Wide enough for NEAR_STOCKS targets of present visitors, by their share in today's window.
+local function next_near(room)
+    local needed = NEAR_STOCKS * stock_target(room)
+    local span = math.max(0, room.near - room.called)
+    local share = (count(PRESENT, room.called, room.near) + 1) / (span + 1)
+    local wide = math.ceil(needed / math.max(share, PRESENT_SHARE_MIN))
+    return room.called + math.min(wide, room.issued - room.called + needed)
+end
+
+-- Once an interval: forget who was not seen in it, and fit the near window to who was.
 local function turn(room)
     if room.clock_us - room.turned_us < room.check_in_us then
         return
@@ -34,7 +45,7 @@ local function turn(room)
         redis.call('DEL', PRESENT)
     end
     room.ripe = room.near
-    room.near = widen(room)
+    room.near = next_near(room)
 end
 
 local function first_absent(low, high)
@@ -88,7 +99,10 @@ if refusal then
 end
 step(room)
 for index = 2, #ARGV do
-    mark_present(room, tonumber(ARGV[index]))
+    local position = tonumber(ARGV[index])
+    if position >= room.called then
+        mark_present(room, position)
+    end
 end
 if room.phase == 'open' or room.phase == 'full' or room.phase == 'closed' then
     expire(room)

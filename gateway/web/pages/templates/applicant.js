@@ -7,6 +7,7 @@
   var timer, clock, opensAt = 0, skew = 0, fails = 0, shown = '', receipt = '', joined = false;
   var busy = false, formOpen = false, until = '';
   var mine = -1, far = false; /* the own number; whether the board, the same for everybody, will do */
+  var called = false; /* it is our turn, and a pass is being waited for */
   var kept = 'form.' + P.wave;
 
   function $(id) { return document.getElementById(id); }
@@ -115,7 +116,7 @@
   }
   function tick() {
     clearTimeout(timer);
-    return (receipt ? askReceipt() : !joined ? look() : far ? askFar() : askPlace()).then(null, lost);
+    return (receipt ? askReceipt() : !joined ? look() : called ? claim() : far ? askFar() : askPlace()).then(null, lost);
   }
 
   /* Not joined: the board, the same for everybody. */
@@ -175,17 +176,21 @@
   /* Far from the front: position and wait follow from the board; nobody is asked anything personal. */
   function askFar() {
     return call('GET', api + 'board').then(function (a) {
-      var b = a.data, ahead, wait = null;
+      var b = a.data, place, ahead, farS, pollS = b.poll_s;
       if (a.status !== 200) { return refused(a, tick); }
       if (b.phase !== 'open' || !b.draw.seed) { return askPlace(); }
-      ahead = draw.position(b.draw.seed, b.cohort, mine) - b.called;
-      if (b.advance_per_s) { wait = ahead / b.advance_per_s; }
-      if (ahead <= 0 || wait === null || wait < 60) { return askPlace(); }
+      place = draw.position(b.draw.seed, b.cohort, mine);
+      if (place < b.near) { return askPlace(); }
+      ahead = place - b.called;
+      if (b.advance_per_s) {
+        farS = (place - b.near) / b.advance_per_s;
+        pollS = b.stretch * Math.min(120, Math.max(4, Math.min(0.8 / b.stretch, 0.5) * farS));
+      }
       VIEW.waiting({
-        at: b.at, ahead: ahead, eta_s: [wait * 0.85, wait * 1.25], message: b.message,
-        outlook: ahead < b.places_left ? 'likely' : 'unlikely'
+        at: b.at, ahead: ahead, message: b.message, outlook: ahead < b.places_left ? 'likely' : 'unlikely',
+        eta_s: b.advance_per_s && [ahead / b.advance_per_s * 0.85, ahead / b.advance_per_s * 1.25]
       });
-      later(Math.min(120, Math.max(b.poll_s, wait / 2)), tick);
+      later(pollS, tick);
     });
   }
   function simple(p, state) {
@@ -225,6 +230,7 @@
   }
   function claim() {
     return call('POST', api + 'pass').then(function (a) {
+      called = a.status === 202 && a.data.state === 'called';
       if (a.status === 202) {
         show('called', { title: t('called.title'), text: t('called.text'), buttons: ['leave'] });
         return later(a.data.retry_in_ms / 1000, tick);
