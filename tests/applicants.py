@@ -65,7 +65,7 @@ class Applicant:
         return f"{self.base}/v1/waves/{self.wave}/{path}"
 
     def join(self) -> dict[str, Any]:
-        status, document = call(self.url("tickets"), "POST", bearer=self.ticket or None)
+        status, document = ask(self.url("tickets"), "POST", bearer=self.ticket or None)
         assert status in (200, 201), document
         self.ticket = document["ticket"]
         answer: dict[str, Any] = document

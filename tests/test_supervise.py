@@ -190,7 +190,7 @@ def test_a_signal_drains_doors_then_delivery_and_exits_with_0(
     with place.running() as up:
         assert up.end(number) == (0, "")
     assert place.commands("end") == ["serve", "serve", "deliver"]
-    assert {path.name for path in place.data.iterdir()} == {"lock", "secrets", "valkey"}
+    assert {path.name for path in place.data.iterdir()} == {"lock", "metrics", "secrets", "valkey"}
 
 
 def test_what_valkey_holds_survives_a_restart(place: Place) -> None:

@@ -75,8 +75,11 @@ class Channel:
         """
         try:
             return await self._attempt(*parts, deadline_s=deadline_s)
-        except _ConnectionClosedError:
-            return await self._attempt(*parts, deadline_s=deadline_s)
+        except _ConnectionClosedError as closed:
+            try:
+                return await self._attempt(*parts, deadline_s=deadline_s)
+            except PortUnavailableError:
+                raise closed from None  # nothing was sent now, but the first try had been
 
     async def _attempt(self, *parts: str | bytes | int, deadline_s: float | None) -> Any:
         connection = await self._connected()
