@@ -2,13 +2,16 @@
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.applicants import Applicant, call
 from tests.browser.conftest import SCREENS
-from tests.gateways import RunningGateway
+from tests.gateways import RunningGateway, a_gateway
+from tests.support import wait_for
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -18,12 +21,14 @@ WORDS = {
         "turn": "Giliran Anda", "done": "Anda terdaftar di Gelombang 1", "fix": "Ada 2 hal",
         "leave": "Keluar dari antrean", "left": "Anda sudah keluar dari antrean", "again": "Masuk antrean lagi",
         "nik": "NIK harus 16 angka", "receipt": "Buka bukti", "refresh": "Perbarui sekarang",
+        "waiting": "Anda sudah masuk antrean",
     },
     "en": {
         "join": "Join the queue", "claim": "Open the form", "send": "Send registration",
         "turn": "It is your turn", "done": "You are registered for Wave 1", "fix": "Things to fix: 2",
         "leave": "Leave the queue", "left": "You have left the queue", "again": "Join again",
         "nik": "NIK must be the 16 digits", "receipt": "Open the receipt", "refresh": "Update now",
+        "waiting": "You are in the queue",
     },
 }  # fmt: skip
 LOCALES = {"id": "id-ID", "en": "en-GB"}
@@ -101,6 +106,43 @@ def test_without_script(browser: Browser, running_gateway: RunningGateway, langu
     page.click(f"text={words['receipt']}")
     expect(page.locator("svg.qr")).to_be_visible()
     shoot(page, f"{language}-noscript-receipt")
+
+
+def test_who_waits_before_the_opening_is_drawn_and_sees_the_turn_come(browser: Browser) -> None:
+    words, page = WORDS["id"], a_page(browser, "id")
+    with a_gateway(opens_at="+6s", rate_per_s=2.0, burst=1) as gateway:
+        page.goto(f"{gateway.public_url}/waves/{gateway.wave}")
+        page.click(f"button:has-text('{words['join']}')")
+        expect(page.locator("#big")).to_contain_text("Dibuka dalam")
+        shoot(page, "id-before")
+        others = [Applicant(gateway.public_url, gateway.wave, person) for person in range(12)]
+        for applicant in others:
+            applicant.join()
+        drawn_first_or_later = re.compile(f"{words['waiting']}|{words['turn']}")
+        expect(page.locator("h1")).to_have_text(drawn_first_or_later)
+        shoot(page, "id-waiting")
+        expect(page.locator("h1")).to_have_text(words["turn"])
+
+
+def test_far_from_the_front_the_board_alone_tells_the_wait(browser: Browser) -> None:
+    words, page = WORDS["en"], a_page(browser, "en")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.rsplit("/", 1)[1]))
+    with a_gateway(opens_at="+3s", rate_per_s=1.0, burst=1, quota=1_000) as gateway:
+        for person in range(400):
+            Applicant(gateway.public_url, gateway.wave, person).join()
+        board = f"{gateway.public_url}/v1/waves/{gateway.wave}/board"
+        wait_for(lambda: call(board)[1]["phase"] == "open", what="the wave is open")
+        page.goto(f"{gateway.public_url}/waves/{gateway.wave}")
+        page.click(f"button:has-text('{words['join']}')")
+        expect(page.locator("h1")).to_have_text(words["waiting"])
+        told = page.locator("#status").inner_text()
+        assert "40" in told or "39" in told, told  # all who came before, less those called
+        shoot(page, "en-waiting")
+        asked.clear()
+        with page.expect_response("**/board"):
+            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        assert asked == ["board"]
 
 
 def test_leaving_gives_the_place_up_and_joining_again_gives_another(

@@ -9,6 +9,7 @@
   var mine = -1, far = false; /* the own number; whether the board, the same for everybody, will do */
   var called = false; /* it is our turn, and a pass is being waited for */
   var kept = 'form.' + P.wave;
+  var OFFLINE = {}; /* thrown where no answer came */
 
   function $(id) { return document.getElementById(id); }
   function t(key, values) {
@@ -28,7 +29,7 @@
     if (body) { headers['Content-Type'] = 'application/json'; }
     return fetch(path, {
       method: method, headers: headers, credentials: 'same-origin', body: body && JSON.stringify(body)
-    }).then(function (r) {
+    }).then(null, function () { throw OFFLINE; }).then(function (r) {
       return r.text().then(function (text) {
         var data = {};
         try { data = JSON.parse(text) || {}; } catch (_) { /* a proxy's page: the status is enough */ }
@@ -109,7 +110,8 @@
       later(wait, again);
     } else { joined = false; later(2, look); }
   }
-  function lost() {
+  function lost(error) {
+    if (error !== OFFLINE) { setTimeout(function () { throw error; }); } /* a mistake of ours: told, and tried again */
     fails += 1;
     if (fails > 1) { put('note', t('offline.text')); }
     later(Math.min(300, 5 * Math.pow(2, fails)), tick);
@@ -145,9 +147,9 @@
   function countdown(iso) {
     opensAt = Date.parse(iso);
     if (clock) { return; }
-    clock = setInterval(draw, 1000);
-    draw();
-    function draw() {
+    clock = setInterval(paint, 1000);
+    paint();
+    function paint() {
       var s = Math.max(0, Math.round((opensAt - Date.now() - skew) / 1000));
       var parts = [Math.floor(s / 3600), Math.floor(s / 60) % 60, s % 60];
       put('big', t('countdown', { time: parts.map(function (n) { return (n < 10 ? '0' : '') + n; }).join(':') }));
@@ -260,7 +262,7 @@
         title: t('form.title'), status: t('form.until', { t: hm(until), zone: P.zone }),
         buttons: ['extend', 'leave']
       });
-      draw(a.data);
+      fields(a.data);
       $('form').hidden = false;
       $('form').elements[0].focus();
     }, lost);
@@ -271,7 +273,7 @@
     if (text) { e.textContent = text; }
     return e;
   }
-  function draw(schema) {
+  function fields(schema) {
     var form = $('form'), values = {}, name;
     try { values = JSON.parse(sessionStorage.getItem(kept)) || {}; } catch (_) { /* private mode */ }
     while (form.firstChild) { form.removeChild(form.firstChild); }
