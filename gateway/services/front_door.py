@@ -13,7 +13,8 @@ from gateway.core.clock import iso
 from gateway.core.snapshot import Phase, Snapshot
 from gateway.core.tickets import Credential, Keyring, Kind, sign
 from gateway.ports import Ended, NotOpen, RoomPort
-from gateway.services.rooms import CHECK_IN_MARGIN, LiveRoom, is_over, share_of
+from gateway.services.moment import Moment
+from gateway.services.rooms import LiveRoom, share_of
 
 EXTENSIONS_MAX = 2
 Place = dict[str, Any]
@@ -43,10 +44,10 @@ class FrontDoor:
     async def join(self, room: LiveRoom, held: Credential | None) -> Welcome | NotOpen:
         """Give a ticket; whoever shows a valid one gets that one again, unless its place has ended."""
         if held is not None and not await self._has_ended(room, held):
-            snapshot = room.current()
+            moment = room.moment()
             text = sign(self._keys, held)
-            poll_s = self._poll_s(room, snapshot, held.number)
-            return Welcome(text, held.number, snapshot.phase, poll_s, new=False)
+            poll_s = _poll_s(room, moment, held.number)
+            return Welcome(text, held.number, moment.snapshot.phase, poll_s, new=False)
         joined = await self._port.join(room.wave)
         if isinstance(joined, NotOpen):
             return joined
@@ -63,7 +64,7 @@ class FrontDoor:
         position = room.position(joined.number)
         if position is not None:
             room.check_in(position)
-        poll_s = self._poll_s(room, room.current(), joined.number)
+        poll_s = _poll_s(room, room.moment(), joined.number)
         return Welcome(sign(self._keys, ticket), joined.number, joined.phase, poll_s, new=True)
 
     async def _has_ended(self, room: LiveRoom, held: Credential) -> bool:
@@ -73,10 +74,10 @@ class FrontDoor:
 
     def board(self, room: LiveRoom) -> dict[str, Any]:
         """Return the public document: the same for everybody."""
-        snapshot = room.current()
+        moment = room.moment()
+        snapshot, zone = moment.snapshot, moment.zone
         room.polls += 1
-        zone = room.programme.zone
-        per_s = room.advance.per_s()
+        per_s = moment.short_per_s
         return {
             "programme": room.programme.id,
             "wave": room.wave.id,
@@ -89,123 +90,99 @@ class FrontDoor:
             "near": snapshot.near,
             "advance_per_s": None if per_s is None else round(per_s, 2),
             "admitted": snapshot.admitted,
-            "quota": room.policy.quota,
-            "places_left": places_left(room, snapshot),
+            "quota": moment.policy.quota,
+            "places_left": moment.places_left,
             "draw": _draw_document(room, snapshot),
-            "message": room.policy.message,
-            "poll_s": round(board_poll_s(room, snapshot), 1),
-            "stretch": round(room.stretch, 2),
-            "stale": room.stale,
-            "at": iso(room.now_us(), zone),
+            "message": moment.policy.message,
+            "poll_s": round(moment.board_poll_s(), 1),
+            "stretch": round(moment.stretch, 2),
+            "stale": moment.stale,
+            "at": moment.at,
         }
 
     async def place(self, room: LiveRoom, ticket: Credential) -> Place:
         """Return a visitor's own document, and note that it is there."""
-        snapshot = room.current()
+        waiting = self.waiting_place(room, ticket.number)
+        return await self._called_place(room, ticket) if waiting is None else waiting
+
+    def waiting_place(self, room: LiveRoom, number: int) -> Place | None:
+        """Return the document of a visitor who is not called, and note that it is there.
+
+        Arithmetic only. None: it is called, and how it stands is known to Redis alone.
+        """
+        moment, position = room.moment(), room.position(number)
+        snapshot = moment.snapshot
+        left = room.has_left(number)
+        if position is not None and position < snapshot.called and not left:
+            return None
         room.polls += 1
-        position = room.position(ticket.number)
-        if room.has_left(ticket.number):
-            return self._document(room, snapshot, ticket, "left")
+        if left:
+            return _document(room, moment, number, "left")
         if position is None:
             waiting = "paused" if snapshot.phase is Phase.PAUSED else "prequeue"
             state = "closed" if snapshot.phase is Phase.CLOSED else waiting
-            return self._document(room, snapshot, ticket, state)
-        if position < snapshot.called:
-            return await self._called_place(room, snapshot, ticket, position)
+            return _document(room, moment, number, state)
         if position < snapshot.near:
             room.check_in(position)
         state = "waiting" if snapshot.phase is Phase.OPEN else snapshot.phase.value
-        document = self._document(room, snapshot, ticket, state)
-        return document | _wait(room, snapshot, position)
+        document = _document(room, moment, number, state)
+        document.update(_wait(room, moment, position))
+        return document
 
     async def leave(self, room: LiveRoom, ticket: Credential) -> Ended:
         """End the ticket and give its place back."""
         return await self._port.leave(room.wave, ticket.number, room.position(ticket.number))
 
-    async def _called_place(
-        self, room: LiveRoom, snapshot: Snapshot, ticket: Credential, position: int
-    ) -> Place:
+    async def _called_place(self, room: LiveRoom, ticket: Credential) -> Place:
+        moment, position = room.moment(), room.position(ticket.number)
+        room.polls += 1
         standing = await self._port.look(room.wave, ticket.number, position)
         state = standing.state
-        if state == "called" and (is_over(snapshot.phase) or snapshot.phase is Phase.PAUSED):
-            state = snapshot.phase.value
-        document = self._document(room, snapshot, ticket, state)
+        if state == "called" and (moment.is_over or moment.snapshot.phase is Phase.PAUSED):
+            state = moment.snapshot.phase.value
+        document = _document(room, moment, ticket.number, state)
         document |= {"position": position, "ahead": 0}
         if state == "admitted":
-            document["expires_at"] = iso(standing.expires_at_us, room.programme.zone)
+            document["expires_at"] = iso(standing.expires_at_us, moment.zone)
             document["extensions_left"] = EXTENSIONS_MAX - standing.extensions
         if state == "registered":
             document["receipt"] = standing.receipt
         return document
 
-    def _document(
-        self, room: LiveRoom, snapshot: Snapshot, ticket: Credential, state: str
-    ) -> Place:
-        return {
-            "state": state,
-            "number": ticket.number,
-            "position": None,
-            "ahead": None,
-            "eta_s": None,
-            "outlook": None,
-            "poll_s": round(self._poll_s(room, snapshot, ticket.number), 1),
-            "message": room.policy.message,
-            "at": iso(room.now_us(), room.programme.zone),
-        }
 
-    def _poll_s(self, room: LiveRoom, snapshot: Snapshot, number: int) -> float:
-        """Return when this visitor should ask again."""
-        position = room.position(number)
-        check_in_s = room.policy.check_in_s * CHECK_IN_MARGIN
-        if position is None:
-            return _opening_poll_s(room, snapshot, share_of(number))
-        if is_over(snapshot.phase):
-            return 60.0
-        if position < snapshot.near:
-            # A newcomer in an empty room is called within a tick or two.
-            return 1.0 if position < snapshot.called else check_in_s
-        far_s = room.wait_s(position - snapshot.near)
-        return max(check_in_s, pacing.poll_s(far_s, room.stretch))
+def _document(room: LiveRoom, moment: Moment, number: int, state: str) -> Place:
+    return {
+        "state": state,
+        "number": number,
+        "position": None,
+        "ahead": None,
+        "eta_s": None,
+        "outlook": None,
+        "poll_s": round(_poll_s(room, moment, number), 1),
+        "message": moment.policy.message,
+        "at": moment.at,
+    }
 
 
-def _eta(room: LiveRoom, ahead: int) -> tuple[int, int] | None:
-    return pacing.eta_s(ahead, room.advance.per_s(), room.advance.per_s(pacing.LONG_US))
+def _poll_s(room: LiveRoom, moment: Moment, number: int) -> float:
+    """Return when this visitor should ask again."""
+    position = room.position(number)
+    return moment.opening_poll_s(share_of(number)) if position is None else moment.poll_s(position)
 
 
-def _wait(room: LiveRoom, snapshot: Snapshot, position: int) -> Place:
+def _wait(room: LiveRoom, moment: Moment, position: int) -> Place:
     """Return what a waiting visitor is told of its wait."""
-    ahead = position - snapshot.called
-    eta = None if snapshot.phase is Phase.PAUSED else _eta(room, ahead)
+    ahead = position - moment.snapshot.called
+    eta = moment.eta_s(ahead)
     if eta:
-        now_us = snapshot.now_us
+        now_us = moment.snapshot.now_us
         room.promises.make(position, now_us + eta[0] * 1_000_000, now_us + eta[1] * 1_000_000)
-    completion = snapshot.accepted / snapshot.admitted if snapshot.admitted >= 50 else 1.0
     return {
         "position": position,
         "ahead": ahead,
         "eta_s": list(eta) if eta else None,
-        "outlook": pacing.outlook(ahead, places_left(room, snapshot), completion),
+        "outlook": pacing.outlook(ahead, moment.places_left, moment.completion),
     }
-
-
-def places_left(room: LiveRoom, snapshot: Snapshot) -> int:
-    """Return how many registrations the quota still has room for, reservations not counted."""
-    return max(0, room.policy.quota - snapshot.accepted)
-
-
-def board_poll_s(room: LiveRoom, snapshot: Snapshot) -> float:
-    """Return when to ask for the board again; the page spreads it by its own jitter."""
-    if is_over(snapshot.phase):
-        return 60.0
-    if not snapshot.opened:
-        return _opening_poll_s(room, snapshot, share=0.0)
-    return min(pacing.POLL_S_MAX, 10.0 * room.stretch)
-
-
-def _opening_poll_s(room: LiveRoom, snapshot: Snapshot, share: float) -> float:
-    to_opening_s = (snapshot.opens_at_us - room.now_us()) / 1_000_000
-    budget_per_s = room.policy.poll_budget_per_s
-    return pacing.opening_poll_s(to_opening_s, snapshot.issued, budget_per_s, share)
 
 
 def _draw_document(room: LiveRoom, snapshot: Snapshot) -> dict[str, str | None]:

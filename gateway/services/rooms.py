@@ -9,15 +9,18 @@ from dataclasses import dataclass, field
 
 from gateway.core import pacing
 from gateway.core.calling import NEAR_STOCKS
+from gateway.core.clock import iso
 from gateway.core.draw import Draw, commitment, draw_secret, seed
 from gateway.core.policy import Policy
 from gateway.core.programme import Programme, Wave
-from gateway.core.snapshot import Phase, Snapshot
+from gateway.core.snapshot import Snapshot
 from gateway.ports import PortUnavailableError
+from gateway.services.moment import CHECK_IN_MARGIN, Moment
 
-CHECK_IN_MARGIN = 0.8  # asked a little early, so that a slow network stays in the interval
 STALE_S = 2.0  # a snapshot older than this is told to be old
 PRESENT_MAX = 20_000  # check-ins kept between two ticks
+MOMENT_S_MAX = 1.0
+DRAWN_MAX = 131_072  # positions remembered: working one out takes ten rounds of SHA-256
 
 
 @dataclass(slots=True)
@@ -38,6 +41,9 @@ class LiveRoom:
     polled: pacing.Advance = field(default_factory=pacing.Advance)  # how fast `polls` grows
     promises: pacing.Promises = field(default_factory=pacing.Promises)
     _draw: Draw | None = None
+    _drawn: dict[int, int] = field(default_factory=dict)  # number -> position
+    _moment: Moment | None = None
+    _moment_ends_at_s: float = 0.0
     _present: set[int] = field(default_factory=set)
     polls_expected_per_s: float = 0.0  # of all who wait, by the formula
     _seen_at_s: float = 0.0
@@ -53,7 +59,7 @@ class LiveRoom:
         self.advance.add(snapshot.clock_us, snapshot.called)
         self.promises.settle(snapshot.called, snapshot.now_us)
         if self._draw is None:
-            self._draw = Draw(self.seed(snapshot), snapshot.cohort)
+            self._draw, self._drawn = Draw(self.seed(snapshot), snapshot.cohort), {}
         self._pace(snapshot)
 
     def _pace(self, snapshot: Snapshot) -> None:
@@ -99,9 +105,48 @@ class LiveRoom:
         """Return the server's time, carried forward from the snapshot by this process's own clock."""
         return self.current().now_us + round(self.age_s() * 1_000_000)
 
+    def moment(self) -> Moment:
+        """Return what boards and places are computed from until the next tick.
+
+        Raises:
+            PortUnavailableError: the room has not been seen yet.
+        """
+        held, now_s = self._moment, self.monotonic_s()
+        if (
+            held is None
+            or held.snapshot is not self.snapshot
+            or held.policy is not self.policy
+            or now_s >= self._moment_ends_at_s
+        ):
+            held = self._moment = self._new_moment()
+            self._moment_ends_at_s = now_s + MOMENT_S_MAX
+        return held
+
+    def _new_moment(self) -> Moment:
+        now_us, zone = self.now_us(), self.programme.zone
+        return Moment(
+            snapshot=self.current(),
+            policy=self.policy,
+            zone=zone,
+            now_us=now_us,
+            at=iso(now_us, zone),
+            stale=self.stale,
+            stretch=self.stretch,
+            short_per_s=self.advance.per_s(),
+            long_per_s=self.advance.per_s(pacing.LONG_US),
+        )
+
     def position(self, number: int) -> int | None:
         """Return the place in the order; None before the draw."""
-        return self._draw.position(number) if self._draw else None
+        draw = self._draw
+        if draw is None or number >= draw.cohort:
+            return None if draw is None else number
+        position = self._drawn.get(number)
+        if position is None:
+            if len(self._drawn) >= DRAWN_MAX:
+                self._drawn.clear()
+            position = self._drawn[number] = draw.position(number)
+        return position
 
     def check_in(self, position: int) -> None:
         """Note that the visitor at this position is there; told to the room at the next tick."""
@@ -165,8 +210,3 @@ def share_of(number: int) -> float:
     """Return a visitor's own share in [0, 1), the same at every poll: spreads polls without a draw."""
     digest = hashlib.blake2b(number.to_bytes(8, "big"), digest_size=4).digest()
     return int.from_bytes(digest, "big") / 2**32
-
-
-def is_over(phase: Phase) -> bool:
-    """Whether nobody new will be admitted in this phase."""
-    return phase in (Phase.FULL, Phase.CLOSED)

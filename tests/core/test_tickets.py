@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.tickets import TEXT_BYTES_MAX, Credential, Key, Keyring, Kind, sign, verify
+from gateway.core.tickets import (
+    TEXT_BYTES_MAX,
+    Credential,
+    Key,
+    Keyring,
+    Kind,
+    owner_of,
+    sign,
+    verify,
+    verify_number,
+)
 
 KEYS = Keyring(Key(1, bytes(range(32))), (Key(7, bytes(range(1, 33))),))
 TICKET = Credential(
@@ -93,3 +103,18 @@ def test_keys_rotate_without_refusing_anybody_and_a_retired_one_is_refused() -> 
 def test_keys_do_not_show_themselves() -> None:
     assert KEYS.current.secret.hex() not in repr(KEYS)
     assert "secret" not in repr(KEYS)
+
+
+def test_the_number_alone_is_read_from_what_is_ours_and_from_nothing_else() -> None:
+    owner = owner_of(Kind.TICKET, TICKET.programme_id, TICKET.wave_id)
+    text = sign(KEYS, TICKET).encode()
+    assert verify_number(KEYS, text, owner) == TICKET.number
+    for at in range(len(text)):
+        for other in (text[:at], text[:at] + b"A" + text[at + 1 :], text[:at] + b"=" + text[at:]):
+            assert other == text or verify_number(KEYS, other, owner) is None
+    for kind, programme, wave in (
+        (Kind.PASS, TICKET.programme_id, TICKET.wave_id),
+        (Kind.TICKET, TICKET.programme_id + "x", TICKET.wave_id),
+        (Kind.TICKET, TICKET.programme_id, TICKET.wave_id[:-1]),
+    ):
+        assert verify_number(KEYS, text, owner_of(kind, programme, wave)) is None
