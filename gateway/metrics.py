@@ -144,13 +144,24 @@ class Metrics:
 
     def answered(self, method: str, route: str, status: int, took_s: float) -> None:
         """Count one answer; ``route`` is a pattern, so there are as many labels as routes."""
+        requests, seconds = self._bind(method, route, status)
+        requests.inc()
+        seconds.observe(took_s)
+
+    def answered_many(self, method: str, route: str, status: int, count: int) -> None:
+        """Count answers of the lane; each took microseconds, which the histogram could not tell."""
+        self._bind(method, route, status)[0].inc(count)
+
+    def shed(self, rank: Rank, count: int) -> None:
+        """Count requests that found no room."""
+        self._shed.labels(rank.name.lower()).inc(count)
+
+    def _bind(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
         key = (method if method in METHODS else "other", route, status)
         bound = self._bound.get(key)
         if bound is None:
-            bound = self._requests.labels(*key), self._seconds.labels(route)
-            self._bound[key] = bound
-        bound[0].inc()
-        bound[1].observe(took_s)
+            bound = self._bound[key] = self._requests.labels(*key), self._seconds.labels(route)
+        return bound
 
     def refused(self, code: str) -> None:
         """Count one refusal; ``code`` is one of the problem catalogue."""

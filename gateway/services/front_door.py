@@ -46,7 +46,7 @@ class FrontDoor:
         if held is not None and not await self._has_ended(room, held):
             moment = room.moment()
             text = sign(self._keys, held)
-            poll_s = _poll_s(room, moment, held.number)
+            poll_s = _poll_s(moment, held.number, room.position(held.number))
             return Welcome(text, held.number, moment.snapshot.phase, poll_s, new=False)
         joined = await self._port.join(room.wave)
         if isinstance(joined, NotOpen):
@@ -64,7 +64,7 @@ class FrontDoor:
         position = room.position(joined.number)
         if position is not None:
             room.check_in(position)
-        poll_s = _poll_s(room, room.moment(), joined.number)
+        poll_s = _poll_s(room.moment(), joined.number, position)
         return Welcome(sign(self._keys, ticket), joined.number, joined.phase, poll_s, new=True)
 
     async def _has_ended(self, room: LiveRoom, held: Credential) -> bool:
@@ -116,18 +116,13 @@ class FrontDoor:
         if position is not None and position < snapshot.called and not left:
             return None
         room.polls += 1
-        if left:
-            return _document(room, moment, number, "left")
-        if position is None:
-            waiting = "paused" if snapshot.phase is Phase.PAUSED else "prequeue"
-            state = "closed" if snapshot.phase is Phase.CLOSED else waiting
-            return _document(room, moment, number, state)
+        if left or position is None:
+            state = "left" if left else _state_before_draw(snapshot.phase)
+            return _document(moment, number, position, state)
         if position < snapshot.near:
             room.check_in(position)
         state = "waiting" if snapshot.phase is Phase.OPEN else snapshot.phase.value
-        document = _document(room, moment, number, state)
-        document.update(_wait(room, moment, position))
-        return document
+        return _waiting(room, moment, number, position, state)
 
     async def leave(self, room: LiveRoom, ticket: Credential) -> Ended:
         """End the ticket and give its place back."""
@@ -140,7 +135,7 @@ class FrontDoor:
         state = standing.state
         if state == "called" and (moment.is_over or moment.snapshot.phase is Phase.PAUSED):
             state = moment.snapshot.phase.value
-        document = _document(room, moment, ticket.number, state)
+        document = _document(moment, ticket.number, position, state)
         document |= {"position": position, "ahead": 0}
         if state == "admitted":
             document["expires_at"] = iso(standing.expires_at_us, moment.zone)
@@ -150,7 +145,12 @@ class FrontDoor:
         return document
 
 
-def _document(room: LiveRoom, moment: Moment, number: int, state: str) -> Place:
+def _state_before_draw(phase: Phase) -> str:
+    return phase.value if phase in (Phase.PAUSED, Phase.CLOSED) else "prequeue"
+
+
+def _document(moment: Moment, number: int, position: int | None, state: str) -> Place:
+    """Return a place without a wait: before the draw, after leaving, or once called."""
     return {
         "state": state,
         "number": number,
@@ -158,31 +158,35 @@ def _document(room: LiveRoom, moment: Moment, number: int, state: str) -> Place:
         "ahead": None,
         "eta_s": None,
         "outlook": None,
-        "poll_s": round(_poll_s(room, moment, number), 1),
+        "poll_s": round(_poll_s(moment, number, position), 1),
         "message": moment.policy.message,
         "at": moment.at,
     }
 
 
-def _poll_s(room: LiveRoom, moment: Moment, number: int) -> float:
-    """Return when this visitor should ask again."""
-    position = room.position(number)
-    return moment.opening_poll_s(share_of(number)) if position is None else moment.poll_s(position)
-
-
-def _wait(room: LiveRoom, moment: Moment, position: int) -> Place:
-    """Return what a waiting visitor is told of its wait."""
+def _waiting(room: LiveRoom, moment: Moment, number: int, position: int, state: str) -> Place:
+    """Return the place of a waiting visitor, with what it is told of its wait."""
     ahead = position - moment.snapshot.called
     eta = moment.eta_s(ahead)
     if eta:
         now_us = moment.snapshot.now_us
         room.promises.make(position, now_us + eta[0] * 1_000_000, now_us + eta[1] * 1_000_000)
     return {
+        "state": state,
+        "number": number,
         "position": position,
         "ahead": ahead,
-        "eta_s": list(eta) if eta else None,
+        "eta_s": eta,
         "outlook": pacing.outlook(ahead, moment.places_left, moment.completion),
+        "poll_s": round(moment.poll_s(position), 1),
+        "message": moment.policy.message,
+        "at": moment.at,
     }
+
+
+def _poll_s(moment: Moment, number: int, position: int | None) -> float:
+    """Return when this visitor should ask again."""
+    return moment.opening_poll_s(share_of(number)) if position is None else moment.poll_s(position)
 
 
 def _draw_document(room: LiveRoom, snapshot: Snapshot) -> dict[str, str | None]:

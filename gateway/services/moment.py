@@ -5,7 +5,7 @@ left per visitor is a handful of integer operations. A moment lasts until the ne
 and a second at most: what is told then is as of that moment.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.core import pacing
 from gateway.core.policy import Policy
@@ -29,24 +29,22 @@ class Moment:
     stretch: float  # of all polls; doubled while stale
     short_per_s: float | None  # advance of `called` over a minute
     long_per_s: float | None  # and over five
+    # What follows from these, worked out here once and not per visitor:
+    is_over: bool = field(init=False)  # nobody new will be admitted
+    places_left: int = field(init=False)  # in the quota, reservations not counted
+    completion: float = field(init=False)  # share of passes that became registrations
+    check_in_s: float = field(init=False)  # as it is told
 
-    @property
-    def is_over(self) -> bool:
-        """Whether nobody new will be admitted."""
-        return self.snapshot.phase in (Phase.FULL, Phase.CLOSED)
-
-    @property
-    def places_left(self) -> int:
-        """How many registrations the quota still has room for, reservations not counted."""
-        return max(0, self.policy.quota - self.snapshot.accepted)
-
-    @property
-    def completion(self) -> float:
-        """The share of passes that became registrations; all of them until enough are known."""
-        snapshot = self.snapshot
-        if snapshot.admitted < COMPLETION_SAMPLE:
-            return 1.0
-        return snapshot.accepted / snapshot.admitted
+    def __post_init__(self) -> None:
+        snapshot, known = self.snapshot, self.snapshot.admitted >= COMPLETION_SAMPLE
+        derived = {
+            "is_over": snapshot.phase in (Phase.FULL, Phase.CLOSED),
+            "places_left": max(0, self.policy.quota - snapshot.accepted),
+            "completion": snapshot.accepted / snapshot.admitted if known else 1.0,
+            "check_in_s": self.policy.check_in_s * CHECK_IN_MARGIN,
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
     def eta_s(self, ahead: int) -> tuple[int, int] | None:
         """Return the range in which the turn of somebody so far back will come; None: unknown."""
@@ -56,7 +54,7 @@ class Moment:
 
     def poll_s(self, position: int) -> float:
         """Return when the visitor at this position should ask again; the draw is over."""
-        snapshot, check_in_s = self.snapshot, self.policy.check_in_s * CHECK_IN_MARGIN
+        snapshot, check_in_s = self.snapshot, self.check_in_s
         if self.is_over:
             return 60.0
         if position < snapshot.near:

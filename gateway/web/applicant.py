@@ -5,6 +5,7 @@ Redis before the credential is verified.
 """
 
 import math
+import time
 from typing import Any
 
 import orjson
@@ -26,6 +27,8 @@ from gateway.web.negotiation import language_of, prefers_html
 from gateway.web.outcomes import not_open, place_ended, registration_problem
 from gateway.web.problems import Problem, respond
 from gateway.web.public_services import PublicServices
+
+BOARD_CACHE = "public, max-age=2"
 
 
 class Applicant:
@@ -56,14 +59,14 @@ class Applicant:
             "phase": welcome.phase,
             "poll_s": welcome.poll_s,
         }
-        response = _json(document, status=201 if welcome.new else 200)
+        response = json_response(document, status=201 if welcome.new else 200)
         services.keep_ticket(request, response, room, welcome.ticket)
         return response
 
     async def board(self, request: web.Request) -> web.Response:
         """Show the public document."""
         document = self._services.front_door.board(self._services.room_of(request))
-        return _json(document, cache="public, max-age=2")
+        return json_response(document, cache=BOARD_CACHE)
 
     async def place(self, request: web.Request) -> web.Response:
         """Show the holder of a ticket its own document."""
@@ -71,8 +74,8 @@ class Applicant:
         ticket = self._cookies.ticket_of(request, room.wave.id)
         services.check_poll(ticket)
         document = await services.front_door.place(room, ticket)
-        services.count_poll(ticket, document["poll_s"])
-        return _json(document)
+        services.count_poll(ticket.wave_id, ticket.number, document["poll_s"], time.monotonic())
+        return json_response(document)
 
     async def leave(self, request: web.Request) -> web.Response:
         """Give the place back."""
@@ -97,10 +100,12 @@ class Applicant:
                 raise place_ended(answer)
             case NotYet():
                 retry_in_ms = math.ceil(answer.retry_after_us / 1000)
-                return _json({"state": answer.state, "retry_in_ms": retry_in_ms}, status=202)
+                return json_response(
+                    {"state": answer.state, "retry_in_ms": retry_in_ms}, status=202
+                )
         expires_at = iso(answer.expires_at_us, room.programme.zone)
         document = {"pass": answer.text, "expires_at": expires_at}
-        response = _json(document, status=201 if answer.new else 200)
+        response = json_response(document, status=201 if answer.new else 200)
         expires_at_us = answer.expires_at_us
         services.keep_pass(request, response, room, answer.text, expires_at_us=expires_at_us)
         return response
@@ -115,7 +120,7 @@ class Applicant:
         if isinstance(answer, ExtensionRefused):
             exhausted = answer is ExtensionRefused.EXHAUSTED
             raise Problem("extension-exhausted" if exhausted else "pass-ended")
-        response = _json({"expires_at": iso(answer, room.programme.zone)})
+        response = json_response({"expires_at": iso(answer, room.programme.zone)})
         text = sign(self._cookies.pass_keys, held)
         services.keep_pass(request, response, room, text, expires_at_us=answer)
         return response
@@ -124,7 +129,7 @@ class Applicant:
         """Show what is to be filled in, as JSON Schema."""
         room = self._services.room_of(request)
         schema = json_schema(room.programme.fields, language_of(request))
-        response = _json(schema, cache="public, max-age=60")
+        response = json_response(schema, cache="public, max-age=60")
         response.headers["Vary"] = "Accept-Language"
         return response
 
@@ -139,7 +144,9 @@ class Applicant:
             raise registration_problem(answer)
         # The same for every repetition: what became of it since is told by the receipt alone.
         at = iso(answer.at_us, room.programme.zone)
-        response = _json({"receipt": answer.receipt, "state": "received", "at": at}, status=201)
+        response = json_response(
+            {"receipt": answer.receipt, "state": "received", "at": at}, status=201
+        )
         response.headers["Location"] = f"/v1/registrations/{answer.receipt}"
         return response
 
@@ -159,10 +166,11 @@ class Applicant:
             "received_at": iso(record.received_at_us, zone),
             "recorded_at": iso(record.recorded_at_us, zone) if record.recorded_at_us else None,
         }
-        return _json(document)
+        return json_response(document)
 
 
-def _json(document: Any, *, status: int = 200, cache: str = "no-store") -> web.Response:
+def json_response(document: Any, *, status: int = 200, cache: str = "no-store") -> web.Response:
+    """Return a document as JSON."""
     return web.Response(
         body=orjson.dumps(document),
         status=status,

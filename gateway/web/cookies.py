@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from aiohttp import web
@@ -72,8 +73,7 @@ class Cookies:
 
     def name(self, request: web.Request, kind: Kind, wave_id: str) -> str:
         """Return the cookie's name: only the browser can set one that begins with ``__Host-``."""
-        prefix = "__Host-" if self._secure(request) else ""
-        return f"{prefix}{_NAMES[kind]}.{wave_id}"
+        return cookie_name(kind, wave_id, secure=self._secure(request))
 
     def keep(
         self,
@@ -114,10 +114,19 @@ class Cookies:
         )
 
     def _secure(self, request: web.Request) -> bool:
-        plain = not came_by_tls(request) and _is_loopback(request.headers.get("Host", ""))
-        return self.secure == "always" or not plain
+        return came_by_tls(request) or self.secure_at(request.headers.get("Host", ""))
+
+    def secure_at(self, host: str) -> bool:
+        """Say whether cookies are for TLS only where plain HTTP came in for this host."""
+        return self.secure == "always" or not _is_loopback(host)
 
 
+def cookie_name(kind: Kind, wave_id: str, *, secure: bool) -> str:
+    """Return the name under which browsers keep a credential."""
+    return f"{'__Host-' if secure else ''}{_NAMES[kind]}.{wave_id}"
+
+
+@lru_cache(maxsize=1024)
 def _is_loopback(host: str) -> bool:
     name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
     if name == "localhost" or name.endswith(".localhost"):

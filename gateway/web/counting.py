@@ -20,6 +20,9 @@ class Meter(Protocol):
     def answered(self, method: str, route: str, status: int, took_s: float) -> None:
         """One request was answered."""
 
+    def answered_many(self, method: str, route: str, status: int, count: int) -> None:
+        """So many requests were answered by the lane, in no time worth telling."""
+
     def refused(self, code: str) -> None:
         """One request was refused, with this code of the problem catalogue."""
 

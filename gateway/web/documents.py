@@ -34,12 +34,21 @@ def make_document(body: bytes, content_type: str, headers: Mapping[str, str]) ->
 def serve(request: web.Request, document: Document) -> web.Response:
     """Send a document, or say that the client has it."""
     known = request.headers.get("If-None-Match", "")
-    if document.etag in (tag.strip() for tag in known.split(",")):
-        headers = {
-            name: value for name, value in document.headers.items() if name != "Content-Type"
-        }
+    return choose(document, gzipped=accepts_gzip(request), held=holds(document, known))
+
+
+def holds(document: Document, if_none_match: str) -> bool:
+    """Say whether the client has the document already."""
+    return document.etag in (tag.strip() for tag in if_none_match.split(","))
+
+
+def choose(document: Document, *, gzipped: bool, held: bool) -> web.Response:
+    """Return the answer for a client that takes gzip or not, and has the document or not."""
+    headers = dict(document.headers)
+    if held:
+        del headers["Content-Type"]
         return web.Response(status=304, headers=headers)
-    if accepts_gzip(request):
-        headers = dict(document.headers) | {"Content-Encoding": "gzip"}
+    if gzipped:
+        headers["Content-Encoding"] = "gzip"
         return web.Response(body=document.gzipped, headers=headers)
-    return web.Response(body=document.body, headers=document.headers)
+    return web.Response(body=document.body, headers=headers)

@@ -7,7 +7,6 @@ its parser with text. Whatever is private to aiohttp and used by the gateway is 
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -15,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
+from gateway.web.lane import HEAD_END
 from gateway.web.parsing import (
     FIELDS_MAX,
     PART_BYTES_MAX,
@@ -29,32 +29,32 @@ if TYPE_CHECKING:
     from gateway.web.listener import Listener
 
 PRIVATE_NAMES: Mapping[type, tuple[str, ...]] = {
-    RequestHandler: ("_loop", "_messages", "_request_count", "_upgraded", "_waiter"),
+    RequestHandler: (
+        "_loop",
+        "_messages",
+        "_next_keepalive_close_time",
+        "_paused",
+        "_request_count",
+        "_upgraded",
+        "_waiter",
+    ),
     web.AppRunner: ("_make_server",),
     web.Server: ("_connections",),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """How long each part of a connection's life may take, and how much it may serve."""
-
-    head_s: float = 10.0  # from the first byte; of the first head, from the connection
-    idle_s: float = 75.0  # must exceed that of the proxy in front
-    write_s: float = 10.0  # without progress
-    request_s: float = 15.0  # its body and its answer together
-    linger_s: float = 2.0  # for a client to stop sending a refused body
-    requests_max: int = 1000  # then the connection is closed
+PIPELINED_MAX = 32  # answered from one read; aiohttp queues as many
 
 
 class Connection(RequestHandler):
     """aiohttp's protocol with deadlines, and with problems for errors."""
 
     __slots__ = (
+        "_between",
         "_body",
+        "_handed",
         "_head_bytes",
         "_head_timer",
         "_listener",
+        "_pending",
         "_refused",
         "_unwritten_bytes",
         "_write_timer",
@@ -72,6 +72,9 @@ class Connection(RequestHandler):
             **limits,
         )
         self._listener = listener
+        self._between = True  # no request has come in part: the lane may look
+        self._handed = False  # aiohttp has never seen a byte
+        self._pending = 0  # requests handed to aiohttp and not answered
         self._refused = False  # nothing more is read
         self._body: StreamReader = EMPTY_PAYLOAD  # of the last request whose head has arrived
         self._head_bytes = 0  # of a head that is not complete
@@ -101,19 +104,62 @@ class Connection(RequestHandler):
         """End, and let no timer outlive it."""
         self._stop_head_timer()
         self._stop_write_timer()
+        self._listener.pending(-self._pending)
+        self._pending = 0
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes: of bodies, of heads, or of a head that has to be complete in time."""
         if self._refused:
             return
+        if self._between and data:
+            data = self._drive(data)
+            if not data:
+                return
+        self._handed = True
         in_body = not self._body.is_eof()
         count = self._request_count
         super().data_received(data)
         if self._request_count > count:
             self._heads_arrived(self._request_count - count)
-        elif data and not in_body and not self._upgraded:
-            self._await_head(len(data))
+            # The parser is between two requests, too: a head that is not complete cannot end so.
+            self._between = self._body.is_eof() and data.endswith(HEAD_END)
+        elif data:
+            self._between = False
+            if not in_body and not self._upgraded:
+                self._await_head(len(data))
+
+    def _drive(self, data: bytes) -> bytes:
+        """Answer plain requests at the front of ``data``; return what is left for the parser.
+
+        Only while aiohttp waits for a request and the client reads: answers keep their order.
+        """
+        listener, transport = self._listener, self.transport
+        lane = listener.lane
+        if lane is None or transport is None or self._paused or self._aiohttp_is_busy():
+            return data
+        now_s, start = self._loop.time(), 0
+        answers: list[bytes] = []
+        most = min(PIPELINED_MAX, listener.deadlines.requests_max - 1 - self._request_count)
+        while len(answers) < most and start < len(data):
+            answered = lane.answer(data, start, now_s)
+            if answered is None:
+                break
+            answer, start = answered
+            answers.append(answer)
+        if not answers:
+            return data
+        self._stop_head_timer()
+        self._request_count += len(answers)
+        self._next_keepalive_close_time = now_s + listener.deadlines.idle_s
+        transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
+        return data[start:]
+
+    def _aiohttp_is_busy(self) -> bool:
+        # Its task may not even have begun to wait when the first bytes come in.
+        waiter = self._waiter
+        waits = waiter is not None and not waiter.done() and not self._messages
+        return self._handed and not waits
 
     def _heads_arrived(self, count: int) -> None:
         self._stop_head_timer()
@@ -121,6 +167,8 @@ class Connection(RequestHandler):
         for message, body in list(self._messages)[-count:]:
             if not isinstance(message, _ErrInfo):
                 self._body = body
+                self._pending += 1
+                self._listener.pending(1)
             elif not self._body.is_eof():
                 # The error is in this body. Told so, its reader need not wait for its deadline.
                 self._body.set_exception(web.RequestPayloadError("unreadable body"))
@@ -140,6 +188,12 @@ class Connection(RequestHandler):
         self._messages.append((_ErrInfo(status=400, exc=error, message=""), EMPTY_PAYLOAD))
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def answered(self) -> None:
+        """Note that a request in flight has its answer."""
+        if self._pending:
+            self._pending -= 1
+            self._listener.pending(-1)
 
     def pause_writing(self) -> None:
         """Watch a client that does not read its answer."""

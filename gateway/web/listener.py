@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
-from gateway.web.express import Connection, Deadlines
+from gateway.web.deadlines import Deadlines
+from gateway.web.express import Connection
+from gateway.web.lane import Lane
 from gateway.web.problems import STYLE, Problem, ProblemStyle, answer_exception
 from gateway.web.security import check_head, harden, without_expectation
 
@@ -33,12 +35,14 @@ class Listener(web.Server):
         style: ProblemStyle,
         deadlines: Deadlines,
         connections_max: int,
+        lane: Lane | None = None,
     ) -> None:
         super().__init__(self._answer, request_factory=served.request_factory)
         self._application = served.request_handler
         self.style = style
         self.deadlines = deadlines
         self.connections_max = connections_max
+        self.lane = lane  # None: every request goes to aiohttp
         self.draining = False
         self.refusals: Counter[str] = Counter()  # by problem code: what no handler has seen
 
@@ -54,12 +58,18 @@ class Listener(web.Server):
         """Whether one more connection is one too many."""
         return len(self._connections) >= self.connections_max
 
+    def pending(self, change: int) -> None:
+        """Note how many more requests, or fewer, are in flight."""
+        if self.lane is not None:
+            self.lane.gate.pending += change
+
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Check the head, let the application answer, and put on what every answer carries."""
         assert isinstance(request, web.Request)
         response: web.StreamResponse
         try:
             check_head(request)
+            self._find_room(request)
             async with asyncio.timeout(self.deadlines.request_s):
                 response = await self._application(without_expectation(request))
         except Exception as exception:  # noqa: BLE001  nothing may leave as aiohttp's own page
@@ -68,18 +78,31 @@ class Listener(web.Server):
         harden(request, response)
         connection = request.protocol
         assert isinstance(connection, Connection)
+        connection.answered()
         if self.draining or connection.is_worn:
             response.force_close()
         return response
+
+    def _find_room(self, request: web.BaseRequest) -> None:
+        # Those whose bytes the lane could not judge; a body under way is worth no more than the rest.
+        if self.lane is not None and self.lane.refuses(request.method, request.path):
+            raise Problem("overloaded", close=request.body_exists)
 
 
 class Runner(web.AppRunner):
     """aiohttp's runner of applications, with our listener."""
 
-    def __init__(self, app: web.Application, deadlines: Deadlines, connections_max: int) -> None:
+    def __init__(
+        self,
+        app: web.Application,
+        deadlines: Deadlines,
+        connections_max: int,
+        lane: Lane | None,
+    ) -> None:
         super().__init__(app, handle_signals=False)
         self._deadlines = deadlines
         self._connections_max = connections_max
+        self._lane = lane
 
     async def _make_server(self) -> Listener:
         served = await super()._make_server()
@@ -88,6 +111,7 @@ class Runner(web.AppRunner):
             style=self.app.get(STYLE, ProblemStyle()),
             deadlines=self._deadlines,
             connections_max=self._connections_max,
+            lane=self._lane,
         )
 
 
@@ -103,6 +127,7 @@ class Site:
     async def close(self, drain_s: float) -> None:
         """Take no more connections, let what is under way finish within ``drain_s``, and end."""
         self.listener.draining = True
+        self.listener.lane = None
         await self._site.stop()
         await asyncio.sleep(0)  # what has just been accepted begins
         self.listener.pre_shutdown()
@@ -118,6 +143,7 @@ async def start_site(
     reuse_port: bool = True,  # several processes share the address
     deadlines: Deadlines = Deadlines(),  # noqa: B008  immutable
     connections_max: int = CONNECTIONS_MAX,
+    lane: Lane | None = None,
 ) -> Site:
     """Serve an application; port 0 takes any free one.
 
@@ -127,7 +153,7 @@ async def start_site(
 
     """
     check_runtime()
-    runner = Runner(app, deadlines, connections_max)
+    runner = Runner(app, deadlines, connections_max, lane)
     try:
         await runner.setup()
         site = web.TCPSite(runner, host, port, backlog=BACKLOG_MAX, reuse_port=reuse_port)

@@ -4,12 +4,15 @@ RFC 9110, section 12.5. Ranges that cannot be read are skipped: preferences are 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, get_args
 
 from aiohttp import web
 
 Language = Literal["id", "en"]
+SPOKEN: tuple[Language, ...] = get_args(Language)
 DEFAULT_LANGUAGE: Language = "id"
+HEADERS_MAX = 256  # different values of one header that are remembered
 _JSON = ("application/problem+json", "application/json")
 _LANGUAGES: Mapping[str, Language] = {"id": "id", "in": "id", "en": "en"}  # old Androids say "in"
 
@@ -38,9 +41,7 @@ def media_quality(header: str, media_type: str) -> float:
 
 def prefers_html(request: web.BaseRequest) -> bool:
     """Say whether HTML is wanted more than JSON."""
-    header = request.headers.get("Accept", "")
-    json = max(media_quality(header, name) for name in _JSON)
-    return media_quality(header, "text/html") > json
+    return wants_html(request.headers.get("Accept", ""))
 
 
 def language_of(request: web.BaseRequest) -> Language:
@@ -48,15 +49,37 @@ def language_of(request: web.BaseRequest) -> Language:
     linked = request.query.get("lang", "")
     if linked in _LANGUAGES:
         return _LANGUAGES[linked]
+    return preferred_language(request.headers.get("Accept-Language", ""))
+
+
+def accepts_gzip(request: web.BaseRequest) -> bool:
+    """Say whether the body may be sent gzipped."""
+    return takes_gzip(request.headers.get("Accept-Encoding", ""))
+
+
+# Browsers send few different values: what these functions of one header say is remembered.
+
+
+@lru_cache(maxsize=HEADERS_MAX)
+def wants_html(accept: str) -> bool:
+    """Read an Accept header."""
+    json = max(media_quality(accept, name) for name in _JSON)
+    return media_quality(accept, "text/html") > json
+
+
+@lru_cache(maxsize=HEADERS_MAX)
+def preferred_language(accept_language: str) -> Language:
+    """Read an Accept-Language header."""
     best, best_quality = DEFAULT_LANGUAGE, 0.0
-    for name, quality in qualities(request.headers.get("Accept-Language", "")):
+    for name, quality in qualities(accept_language):
         language = _LANGUAGES.get(name.partition("-")[0])
         if language is not None and quality > best_quality:
             best, best_quality = language, quality
     return best
 
 
-def accepts_gzip(request: web.BaseRequest) -> bool:
-    """Say whether the body may be sent gzipped."""
-    found = dict(qualities(request.headers.get("Accept-Encoding", "")))
+@lru_cache(maxsize=HEADERS_MAX)
+def takes_gzip(accept_encoding: str) -> bool:
+    """Read an Accept-Encoding header."""
+    found = dict(qualities(accept_encoding))
     return found.get("gzip", found.get("*", 0.0)) > 0

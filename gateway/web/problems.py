@@ -99,23 +99,32 @@ def respond(
 ) -> web.Response:
     """Tell one problem, as JSON or as a page."""
     style = style or _style_of(request)
+    retry_in_ms = _retry_in_ms(problem)
+    language = language_of(request)
+    if style.render is None or not prefers_html(request):
+        return tell(problem, style.base, language, request_id(request), retry_in_ms)
+    response = style.render(request, _refused(request, problem, language, retry_in_ms))
+    response.set_status(problem.status)
+    return _finish(response, problem, retry_in_ms)
+
+
+def tell(
+    problem: Problem, base: str, language: Language, name: str, retry_in_ms: int | None
+) -> web.Response:
+    """Tell one problem as JSON; ``name`` is the request's."""
+    document = _document(name, problem, base, language, retry_in_ms)
+    response = web.Response(
+        body=orjson.dumps(document), status=problem.status, content_type="application/problem+json"
+    )
+    return _finish(response, problem, retry_in_ms)
+
+
+def _finish(response: web.Response, problem: Problem, retry_in_ms: int | None) -> web.Response:
     headers = {"Cache-Control": "no-store"} | dict(problem.headers)
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    retry_in_ms = _retry_in_ms(problem)
     if retry_in_ms is not None:
         headers["Retry-After"] = str(math.ceil(retry_in_ms / 1000))
-    language = language_of(request)
-    if style.render is not None and prefers_html(request):
-        response = style.render(request, _refused(request, problem, language, retry_in_ms))
-        response.set_status(problem.status)
-    else:
-        document = _document(request, problem, style.base, language, retry_in_ms)
-        response = web.Response(
-            body=orjson.dumps(document),
-            status=problem.status,
-            content_type="application/problem+json",
-        )
     response.headers.update(headers)
     if problem.close:
         response.force_close()
@@ -154,7 +163,7 @@ def _refused(
 
 
 def _document(
-    request: web.BaseRequest,
+    name: str,
     problem: Problem,
     base: str,
     language: Language,
@@ -166,7 +175,7 @@ def _document(
         "title": title,
         "status": problem.status,
         "detail": detail,
-        "instance": f"urn:request:{request_id(request)}",
+        "instance": f"urn:request:{name}",
     }
     if problem.errors:
         document["errors"] = list(problem.errors)

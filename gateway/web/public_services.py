@@ -6,7 +6,7 @@ Which room a path names, what browsers keep, how often one ticket or pass may as
 import math
 import re
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -84,9 +84,11 @@ class PublicServices:
             Problem: 429 ``too-many-requests``.
 
         """
-        key = (held.wave_id, held.number, held.serial)
-        _check(self.attempts, key)
-        self.attempts.count(key, ATTEMPT_INTERVAL_S, now_s=time.monotonic())
+        key, now_s = (held.wave_id, held.number, held.serial), time.monotonic()
+        wait_s = self.attempts.wait_s(key, now_s=now_s)
+        if wait_s > 0:
+            raise Problem("too-many-requests", retry_after_s=wait_s)
+        self.attempts.count(key, ATTEMPT_INTERVAL_S, now_s=now_s)
 
     def check_poll(self, ticket: Credential) -> None:
         """Refuse a ticket that asks far more often than it was told to.
@@ -95,19 +97,18 @@ class PublicServices:
             Problem: 429 ``too-many-requests``.
 
         """
-        _check(self.polls, (ticket.wave_id, ticket.number))
+        wait_s = self.poll_wait_s(ticket.wave_id, ticket.number, time.monotonic())
+        if wait_s > 0:
+            raise Problem("too-many-requests", retry_after_s=wait_s)
 
-    def count_poll(self, ticket: Credential, told_s: float) -> None:
+    def poll_wait_s(self, wave_id: str, number: int, now_s: float) -> float:
+        """Return how long the ticket with this number has to wait; 0 when it may ask."""
+        return self.polls.wait_s((wave_id, number), now_s=now_s)
+
+    def count_poll(self, wave_id: str, number: int, told_s: float, now_s: float) -> None:
         """Count one look at a place, with the interval it was told."""
-        key = (ticket.wave_id, ticket.number)
-        self.polls.count(key, told_s / BURST, now_s=time.monotonic())
+        self.polls.count((wave_id, number), told_s / BURST, now_s=now_s)
 
 
 def _seconds_to(room: LiveRoom, instant_us: int) -> int:
     return max(0, math.ceil((instant_us - room.now_us()) / 1_000_000))
-
-
-def _check(pace: Pace, key: Hashable) -> None:
-    wait_s = pace.wait_s(key, now_s=time.monotonic())
-    if wait_s > 0:
-        raise Problem("too-many-requests", retry_after_s=wait_s)

@@ -55,15 +55,20 @@ def check_head(request: web.BaseRequest) -> None:
         raise Problem("http-version", close=True)
     authority = _check_target(request.raw_path)
     hosts = request.headers.getall("Host", ())
-    if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+    if len(hosts) != 1 or not is_host(hosts[0]):
         raise Problem("host", close=True)
-    if authority is not None and not _HOST.fullmatch(authority):
+    if authority is not None and not is_host(authority):
         raise Problem("host", close=True)
     sizes_bytes = [len(name) + len(": ") + len(value) for name, value in request.raw_headers]
     if max(sizes_bytes) > FIELD_BYTES_MAX or sum(sizes_bytes) > HEAD_BYTES_MAX:
         raise Problem("header-too-large", close=True)
     if request.headers.get("Expect", "100-continue").lower() != "100-continue":
         raise Problem("expectation", close=request.body_exists)
+
+
+def is_host(text: str) -> bool:
+    """Say whether this is a host with or without a port."""
+    return _HOST.fullmatch(text) is not None
 
 
 def _check_target(target: str) -> str | None:

@@ -4,6 +4,7 @@ The same services, cookies and refusals as the API. A step answers with 303 to t
 reloading repeats nothing; only a form with errors is shown again at once, with what was typed.
 """
 
+import time
 from collections.abc import Mapping
 
 from aiohttp import web
@@ -115,7 +116,9 @@ class WaitingRoom:
         else:
             self._services.check_poll(ticket)
             place = await self._services.front_door.place(room, ticket)
-            self._services.count_poll(ticket, place["poll_s"])
+            self._services.count_poll(
+                ticket.wave_id, ticket.number, place["poll_s"], time.monotonic()
+            )
             view = inside(place, says, room)
         if view["state"] == "admitted":
             view |= form_of(room, language, says, filled)

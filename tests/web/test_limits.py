@@ -36,5 +36,5 @@ def test_the_table_keeps_its_size_and_forgets_who_was_quiet_longest() -> None:
     for i in range(1000):
         pace.count(f"other {i}", 1.0, now_s=0.0)
         pace.count("loud", 1.0, now_s=0.0)
-    assert len(pace._due) == 3
+    assert len(pace._may_at) == 3
     assert pace.wait_s("loud", now_s=0.0) > 0

@@ -1,0 +1,182 @@
+"""Which requests are answered before any parser sees them? Whole plain heads with a known first line.
+
+The table of first lines is made once: the waves are known. A request that is not in it, or is not plain
+(``heads``), goes to aiohttp untouched, as does whatever its route leaves to it. The same look refuses a
+request when its rank has no room (``gate``); a refused body that has come whole is skipped with it.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import NamedTuple
+
+from gateway.core.shedding import Rank
+from gateway.ports import PortUnavailableError
+from gateway.services.rooms import LiveRoom
+from gateway.web.counting import Meter
+from gateway.web.documents import Document
+from gateway.web.endpoints import WAVE
+from gateway.web.gate import Gate
+from gateway.web.heads import (
+    CUT,
+    HEAD_BYTES_MAX,
+    Fields,
+    is_spelled_like_ours,
+    read_fields,
+    take_out_ticket,
+)
+from gateway.web.lane_answers import BoardRoute, DocumentRoute, PlaceRoute, Route, Second
+from gateway.web.negotiation import Language, preferred_language, wants_html
+from gateway.web.public_services import PublicServices
+from gateway.web.rendering import Pages
+
+HEAD_END = b"\r\n\r\n"
+PLANS_MAX = 4096  # of at most HEAD_BYTES_MAX each
+Routes = Mapping[bytes, Route]
+
+_RANKS: Mapping[tuple[str, str], Rank] = {  # of what aiohttp answers
+    ("POST", f"{WAVE}/tickets"): Rank.JOIN,
+    ("POST", f"{WAVE}/pass"): Rank.CLAIM,
+    ("POST", f"{WAVE}/pass/extension"): Rank.CLAIM,
+    ("DELETE", f"{WAVE}/place"): Rank.CLAIM,
+    ("GET", f"{WAVE}/form"): Rank.REGISTRATION,
+    ("POST", f"{WAVE}/registrations"): Rank.REGISTRATION,
+    ("GET", "/waves/{wave}/device"): Rank.NEAR_POLL,
+    ("GET", "/waves/{wave}/wait"): Rank.NEAR_POLL,
+    (
+        "POST",
+        "/waves/{wave}/wait",
+    ): Rank.REGISTRATION,  # whichever step: its holder has no other way
+}
+_PAGE = "/waves/{wave}"
+_RECEIPTS = "/v1/registrations/"
+_QUERIES: tuple[tuple[str, Language | None], ...] = (
+    ("", None),
+    ("?lang=id", "id"),
+    ("?lang=en", "en"),
+)
+
+
+class Plan(NamedTuple):
+    """What a head asks for, judged once and remembered without the ticket in it."""
+
+    route: Route
+    fields: Fields  # with CUT where the ticket stands
+    text: bytes | None  # of the ticket that is shown; CUT: the one that was cut out
+
+
+class Lane:
+    """Answers or refuses what can be told from one look at its bytes.
+
+    Visitors' heads differ in their tickets and in little else, so a head is remembered by what is left
+    without its ticket. What was cut out is made of the letters of base64url alone: whatever it says, it
+    cannot change how the rest is read.
+    """
+
+    def __init__(self, routes: Routes, second: Second, gate: Gate) -> None:
+        self._routes, self._second, self.gate = routes, second, gate
+        self._plans: dict[bytes, Plan] = {}
+
+    def answer(self, data: bytes, start: int, now_s: float) -> tuple[bytes, int] | None:
+        """Return the answer to the request at ``start``, and where the next one begins."""
+        end = data.find(HEAD_END, start) + 4
+        if end < 4 or end - start > HEAD_BYTES_MAX:
+            return None
+        head, cut = take_out_ticket(data[start:end])
+        if cut and not is_spelled_like_ours(cut):
+            return None
+        plan = self._plans.get(head) or self._plan(head)
+        if plan is None:
+            return None
+        if now_s >= self._second.ends_at_s:
+            self._second.turn(now_s)
+        route, fields, text = plan
+        rank, gate = route.rank, self.gate
+        if rank is not None and gate.pending >= gate.limits[rank]:
+            return self._refuse(rank, fields, end, len(data))
+        if fields.length:
+            return None
+        try:
+            answer = route.answer(fields, cut if text is CUT else text, now_s)
+        except PortUnavailableError:  # the room has not been seen yet
+            return None
+        return None if answer is None else (answer, end)
+
+    def _plan(self, head: bytes) -> Plan | None:
+        line_end = head.find(b"\r\n")
+        route = self._routes.get(head[:line_end])
+        fields = None if route is None else read_fields(head[line_end + 2 : -2])
+        if route is None or fields is None:
+            return None
+        text = route.shown(fields)
+        plan = Plan(route, fields, CUT if text == CUT else text)
+        if route.pattern:  # the lane answers it: worth remembering
+            if len(self._plans) >= PLANS_MAX:
+                self._plans.clear()
+            self._plans[head] = plan
+        return plan
+
+    def _refuse(
+        self, rank: Rank, fields: Fields, end: int, received: int
+    ) -> tuple[bytes, int] | None:
+        next_start = end + fields.body_bytes
+        if next_start > received or wants_html(fields.accept.decode()):
+            return None  # its turn at the gate comes behind the parser
+        self.gate.shed[rank] += 1
+        language = preferred_language(fields.accept_language.decode())
+        return self.gate.refusal(language, self._second.date), next_start
+
+    def report(self, meter: Meter) -> None:
+        """Tell the meter what was answered since the last report: not once per answer."""
+        for route in self._routes.values():
+            if route.told:
+                told, route.told = route.told, type(route.told)()
+                for status, count in told.items():
+                    meter.answered_many("GET", route.pattern, status, count)
+
+    def refuses(self, method: str, path: str) -> bool:
+        """Say whether a request that has come through the parser finds no room, and count it if so.
+
+        It is in flight itself by now.
+        """
+        rank = self._rank_of("GET" if method == "HEAD" else method, path)
+        if rank is None or self.gate.pending <= self.gate.limits[rank]:
+            return False
+        self.gate.shed[rank] += 1
+        return True
+
+    def _rank_of(self, method: str, path: str) -> Rank | None:
+        try:
+            route = self._routes.get(f"{method} {path} HTTP/1.1".encode("ascii"))
+        except UnicodeEncodeError:
+            route = None
+        if route is not None:
+            return route.rank
+        return Rank.NEAR_POLL if path.startswith(_RECEIPTS) else Rank.FAR_POLL
+
+
+def make_lane(services: PublicServices, pages: Pages | None, gate: Gate) -> Lane:
+    """Return the lane of the public listener."""
+    second = Second()
+    routes: dict[bytes, Route] = {}
+
+    def add(method: str, target: str, route: Route) -> None:
+        routes[f"{method} {target} HTTP/1.1".encode()] = route
+
+    def add_page(path: str, pattern: str, make: Callable[[Language], Document]) -> None:
+        for query, linked in _QUERIES:
+            add("GET", path + query, DocumentRoute(make, second, pattern, linked))
+
+    if pages is not None:
+        add_page("/", "/", partial(pages.home, services.rooms))
+    for room in services.rooms:
+        for pattern, kind in ((f"{WAVE}/board", BoardRoute), (f"{WAVE}/place", PlaceRoute)):
+            add("GET", _at(room, pattern), kind(room, services, second, pattern))
+        for (method, pattern), rank in _RANKS.items():
+            add(method, _at(room, pattern), Route(rank))
+        if pages is not None:
+            add_page(_at(room, _PAGE), _PAGE, partial(pages.wave, room))
+    return Lane(routes, second, gate)
+
+
+def _at(room: LiveRoom, pattern: str) -> str:
+    return pattern.replace("{wave}", room.wave.id)

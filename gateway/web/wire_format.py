@@ -1,0 +1,22 @@
+"""Which bytes is an answer? The same that aiohttp sends for it on a connection that stays open.
+
+For answers made before they are asked for. A differential test holds both ways together.
+"""
+
+from aiohttp import web
+
+from gateway.web.security import HEADERS, JSON_POLICY
+
+NO_BODY = frozenset({204, 304})
+
+
+def serialize(response: web.Response, date: bytes) -> bytes:
+    """Return head and body, hardened as ``security.harden`` does it on plain HTTP."""
+    body = response.body if isinstance(response.body, bytes) else b""
+    headers = dict(response.headers) | dict(HEADERS)
+    headers.setdefault("Content-Security-Policy", JSON_POLICY)
+    if response.status not in NO_BODY:
+        headers["Content-Length"] = str(len(body))
+    lines = [f"HTTP/1.1 {response.status} {response.reason}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\nDate: " + date + b"\r\n\r\n" + body
