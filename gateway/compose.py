@@ -10,7 +10,7 @@ import random
 import secrets as system_random
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from gateway.core.programme import Programme
 from gateway.logs import configure
 from gateway.metrics import Metrics, metrics_directory
 from gateway.operators import OperatorsFile
+from gateway.pressure import watch_pressure
 from gateway.redis.fence import Fences
 from gateway.redis.intake import RedisIntake
 from gateway.redis.policy import RedisPolicies
@@ -47,6 +48,8 @@ from gateway.watches import (
     watch_safety,
 )
 from gateway.web.cookies import Cookies
+from gateway.web.gate import Gate
+from gateway.web.lane import Lane, make_lane
 from gateway.web.listener import Site, start_site
 from gateway.web.operator import operator_app
 from gateway.web.problems import ProblemStyle
@@ -101,8 +104,7 @@ async def serve(
     told_to_stop = _stop_on_signals()
     configure(settings.log.level)
     metrics = Metrics(metrics_directory(settings.data.dir))
-    operators = OperatorsFile(settings.secrets.dir)
-    condition = Condition(process=_process_name(), pid=os.getpid())
+    condition = _condition()
     pages = Pages(programmes)
     style = ProblemStyle(base=settings.serve.problem_base)
     page_style = ProblemStyle(base=style.base, render=pages.problem)
@@ -115,12 +117,15 @@ async def serve(
         )
         services = _public_services(settings, programmes, secrets, redis, rooms, pages)
         app = public_app(services, page_style, partial(page_routes, pages=pages), meter=metrics)
-        public = await _site(settings.public, app)
+        lane = make_lane(services, pages, Gate(style.base, time.process_time))
+        public = await _site(settings.public, app, lane)
+        operators = OperatorsFile(settings.secrets.dir)
         desk = operator_app(operations, operators, lambda: metrics.render(rooms), metrics, style)
         operator = await _site(settings.operator, desk)
         async with _running(
             ticker.run,
             partial(watch_loop, metrics),
+            partial(watch_pressure, lane, public, rooms, metrics, condition),
             partial(watch_safety, redis.safety, condition),
             partial(report_process, redis.processes, operations, redis.fences),
         ):
@@ -139,7 +144,7 @@ async def deliver(
     told_to_stop = _stop_on_signals()
     configure(settings.log.level)
     metrics = Metrics(metrics_directory(settings.data.dir))
-    condition = Condition(process=_process_name(), pid=os.getpid())
+    condition = _condition()
     store = open_store(settings.store.url)
     waves = [wave for programme in programmes for wave in programme.waves]
     async with redis_adapters(settings, condition) as redis:
@@ -206,30 +211,30 @@ def _public_services(
     )
 
 
-async def _site(listener: Public | Operator, app: web.Application) -> Site:
+async def _site(
+    listener: Public | Operator, app: web.Application, lane: Lane | None = None
+) -> Site:
     """Listen, sharing the address with the other processes of this machine."""
-    return await start_site(app, listener.host, listener.port, reuse_port=True)
+    return await start_site(app, listener.host, listener.port, reuse_port=True, lane=lane)
 
 
 @asynccontextmanager
-async def _running(*watches: Callable[[asyncio.Event], Awaitable[None]]) -> AsyncIterator[None]:
+async def _running(
+    *watches: Callable[[asyncio.Event], Coroutine[None, None, None]],
+) -> AsyncIterator[None]:
     """Run what watches beside the listeners, and end it with them."""
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         for watch in watches:
-            tasks.create_task(_awaited(watch(stop)))
+            tasks.create_task(watch(stop))
         try:
             yield
         finally:
             stop.set()
 
 
-async def _awaited(work: Awaitable[None]) -> None:
-    await work
-
-
-def _process_name() -> str:
-    return f"{os.uname().nodename}-{os.getpid()}"
+def _condition() -> Condition:
+    return Condition(process=f"{os.uname().nodename}-{os.getpid()}", pid=os.getpid())
 
 
 def _wall_clock_us() -> int:

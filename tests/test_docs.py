@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.policy import BOUNDS
-from gateway.metrics import MEASURES
+from gateway.measures import MEASURES
 from gateway.web.catalogue import CATALOGUE
 from gateway.web.endpoints import ENDPOINTS
 

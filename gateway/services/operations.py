@@ -6,7 +6,7 @@ with its audit record in one step. Round trips: status one, policy one, change t
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -48,6 +48,7 @@ class Condition:
     draining: bool = False
     faults: tuple[str, ...] = ()  # of this process: it should get no traffic
     hazards: tuple[str, ...] = ()  # of its surroundings: what is accepted now may not be durable
+    shedding: Mapping[str, Any] = field(default_factory=dict)  # who is refused, and why
     notices: tuple[str, ...] = ()  # to be seen by every operator, such as a safeguard switched off
 
 
@@ -129,6 +130,7 @@ class Operations:
             "reasons": readiness.reasons,
             "notices": self._condition.notices,
             "process": self._condition.process,
+            "shedding": self._condition.shedding,  # of this process
             "waves": [overview(room) for room in self._rooms],
             "processes": await self._alive(),
         }

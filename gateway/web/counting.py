@@ -9,6 +9,7 @@ from typing import Protocol
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from gateway.core.shedding import Rank
 from gateway.web.problems import from_exception
 
 NO_ROUTE = "none"
@@ -22,6 +23,9 @@ class Meter(Protocol):
 
     def answered_many(self, method: str, route: str, status: int, count: int) -> None:
         """So many requests were answered by the lane, in no time worth telling."""
+
+    def shed(self, rank: Rank, count: int) -> None:
+        """So many requests of this rank found no room."""
 
     def refused(self, code: str) -> None:
         """One request was refused, with this code of the problem catalogue."""

@@ -6,7 +6,7 @@ its parser with text. Whatever is private to aiohttp and used by the gateway is 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -45,7 +45,7 @@ PIPELINED_MAX = 32  # answered from one read; aiohttp queues as many
 
 
 class Connection(RequestHandler):
-    """aiohttp's protocol with deadlines, and with problems for errors."""
+    """aiohttp's protocol with a lane, deadlines, and problems for errors."""
 
     __slots__ = (
         "_between",
@@ -98,7 +98,7 @@ class Connection(RequestHandler):
             self._listener.refusals["connections"] += 1
             self.abort()
             return
-        self._head_timer = self._after(self._listener.deadlines.head_s, self.abort)
+        self._head_timer = self._loop.call_later(self._listener.deadlines.head_s, self.abort)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End, and let no timer outlive it."""
@@ -112,10 +112,8 @@ class Connection(RequestHandler):
         """Take in bytes: of bodies, of heads, or of a head that has to be complete in time."""
         if self._refused:
             return
-        if self._between and data:
-            data = self._drive(data)
-            if not data:
-                return
+        if self._between and data and not (data := self._drive(data)):
+            return
         self._handed = True
         in_body = not self._body.is_eof()
         count = self._request_count
@@ -138,8 +136,7 @@ class Connection(RequestHandler):
         lane = listener.lane
         if lane is None or transport is None or self._paused or self._aiohttp_is_busy():
             return data
-        now_s, start = self._loop.time(), 0
-        answers: list[bytes] = []
+        now_s, start, answers = self._loop.time(), 0, list[bytes]()
         most = min(PIPELINED_MAX, listener.deadlines.requests_max - 1 - self._request_count)
         while len(answers) < most and start < len(data):
             answered = lane.answer(data, start, now_s)
@@ -156,10 +153,9 @@ class Connection(RequestHandler):
         return data[start:]
 
     def _aiohttp_is_busy(self) -> bool:
-        # Its task may not even have begun to wait when the first bytes come in.
-        waiter = self._waiter
-        waits = waiter is not None and not waiter.done() and not self._messages
-        return self._handed and not waits
+        if not self._handed:  # its task may not even have begun to wait
+            return False
+        return self._waiter is None or self._waiter.done() or bool(self._messages)
 
     def _heads_arrived(self, count: int) -> None:
         self._stop_head_timer()
@@ -178,7 +174,7 @@ class Connection(RequestHandler):
         if self._head_bytes > TARGET_BYTES_MAX + HEAD_BYTES_MAX:
             self._refuse(HeadTooLargeError())
         elif self._head_timer is None:
-            self._head_timer = self._after(self._listener.deadlines.head_s, self.abort)
+            self._head_timer = self._loop.call_later(self._listener.deadlines.head_s, self.abort)
 
     def _refuse(self, error: HttpProcessingError) -> None:
         """Have an error answered in its turn, as aiohttp does with those of its parser."""
@@ -213,15 +209,14 @@ class Connection(RequestHandler):
             self.abort()
             return
         self._unwritten_bytes = unwritten_bytes
-        self._write_timer = self._after(self._listener.deadlines.write_s, self._watch_writing)
+        self._write_timer = self._loop.call_later(
+            self._listener.deadlines.write_s, self._watch_writing
+        )
 
     def abort(self) -> None:
         """Drop the connection without another word."""
         if self.transport is not None:
             self.transport.abort()
-
-    def _after(self, delay_s: float, act: Callable[[], None]) -> asyncio.TimerHandle:
-        return self._loop.call_later(delay_s, act)
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:

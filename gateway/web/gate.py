@@ -8,7 +8,9 @@ aiohttp and is not answered yet. ``core/shedding`` decides; ``gateway/pressure``
 import secrets
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from itertools import cycle
+from typing import Any
 
 from gateway.core.shedding import IN_FLIGHT_MAX, Rank, Signals, limits, next_threshold
 from gateway.core.shedding import in_flight_max as in_flight_of
@@ -30,7 +32,8 @@ class Gate:
         self.limits = limits(1.0, IN_FLIGHT_MAX)  # by rank
         self.pending = 0  # handed to aiohttp and not answered
         self.handled = 0  # answered, ever
-        self.shed: Counter[Rank] = Counter()
+        self.shed: Counter[Rank] = Counter()  # since the last `take_shed`
+        self._shed_before: Counter[Rank] = Counter()
         self.threshold = 1.0
         self.in_flight_max = IN_FLIGHT_MAX
         self.signals = Signals()
@@ -42,6 +45,23 @@ class Gate:
         """Return a whole answer; the connection stays open."""
         head, body = next(self._refusals[language])
         return head % date + body
+
+    def take_shed(self) -> Counter[Rank]:
+        """Return how many of each rank were refused since the last call."""
+        shed, self.shed = self.shed, Counter()
+        self._shed_before += shed
+        return shed
+
+    def state(self) -> dict[str, Any]:
+        """Return how it stands, for operators."""
+        shed = self._shed_before + self.shed
+        return {
+            "threshold": round(self.threshold, 3),  # share of the ranks that is let in
+            "pending": self.pending,
+            "in_flight_max": self.in_flight_max,
+            "shed": {rank.name.lower(): shed[rank] for rank in Rank},
+            "signals": asdict(self.signals),
+        }
 
     def turn(self, signals: Signals) -> None:
         """Take in how the last window went."""

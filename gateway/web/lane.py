@@ -5,6 +5,7 @@ The table of first lines is made once: the waves are known. A request that is no
 request when its rank has no room (``gate``); a refused body that has come whole is skipped with it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
@@ -126,12 +127,13 @@ class Lane:
         return self.gate.refusal(language, self._second.date), next_start
 
     def report(self, meter: Meter) -> None:
-        """Tell the meter what was answered since the last report: not once per answer."""
+        """Tell the meter what was answered and refused since the last report: not once each."""
         for route in self._routes.values():
-            if route.told:
-                told, route.told = route.told, type(route.told)()
-                for status, count in told.items():
-                    meter.answered_many("GET", route.pattern, status, count)
+            told, route.told = route.told, Counter()
+            for status, count in told.items():
+                meter.answered_many("GET", route.pattern, status, count)
+        for rank, count in self.gate.take_shed().items():
+            meter.shed(rank, count)
 
     def refuses(self, method: str, path: str) -> bool:
         """Say whether a request that has come through the parser finds no room, and count it if so.
@@ -166,6 +168,7 @@ def make_lane(services: PublicServices, pages: Pages | None, gate: Gate) -> Lane
         for query, linked in _QUERIES:
             add("GET", path + query, DocumentRoute(make, second, pattern, linked))
 
+    add("GET", "/v1/openapi.json", Route(None))
     if pages is not None:
         add_page("/", "/", partial(pages.home, services.rooms))
     for room in services.rooms:

@@ -9,6 +9,7 @@ from collections.abc import Hashable
 
 BURST = 10
 KEYS_MAX = 65_536
+ROUNDING_S = 1e-6  # of sums of intervals: the last of a burst at one instant is not too early
 
 
 class Pace:
@@ -22,11 +23,11 @@ class Pace:
 
     def wait_s(self, key: Hashable, *, now_s: float) -> float:
         """Return how long the key has to wait; 0 when it may go on."""
-        return max(0.0, self._may_at.get(key, 0.0) - now_s)
+        return 0.0 if self.may(key, now_s) else self._may_at[key] - now_s
 
     def may(self, key: Hashable, now_s: float) -> bool:
         """Say whether the key may go on."""
-        return self._may_at.get(key, 0.0) <= now_s
+        return self._may_at.get(key, 0.0) <= now_s + ROUNDING_S
 
     def count(self, key: Hashable, interval_s: float, *, now_s: float) -> None:
         """Count one request of a key that may come once per interval."""

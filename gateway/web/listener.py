@@ -62,6 +62,7 @@ class Listener(web.Server):
         """Note how many more requests, or fewer, are in flight."""
         if self.lane is not None:
             self.lane.gate.pending += change
+            self.lane.gate.handled += change < 0
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Check the head, let the application answer, and put on what every answer carries."""

@@ -1,0 +1,81 @@
+"""How hard is this process pressed? Ten looks at the clock in each window, and what is left to use.
+
+Brings ``core/shedding`` its signals and the gate its limits, and hands on what was counted without a
+lock. The least delay of a window is told, not the worst: a burst delays one callback, a queue all.
+"""
+
+import asyncio
+import resource
+from collections.abc import Iterable
+from pathlib import Path
+
+from gateway.core.shedding import WINDOW_S, Signals
+from gateway.core.snapshot import Phase
+from gateway.metrics import Metrics
+from gateway.services.operations import Condition
+from gateway.services.rooms import LiveRoom
+from gateway.web.lane import Lane
+from gateway.web.listener import Site
+
+LOOKS = 10
+DESCRIPTORS_OWN = 64  # Redis, metrics, listeners, the interpreter
+
+
+async def watch_pressure(
+    lane: Lane,
+    site: Site,
+    rooms: Iterable[LiveRoom],
+    metrics: Metrics,
+    condition: Condition,
+    stop: asyncio.Event,
+) -> None:
+    """Turn the gate once a window until told to stop."""
+    gate = lane.gate
+    while not stop.is_set():
+        signals = Signals(
+            lag_s=await _least_lag_s(),
+            memory_free_ratio=memory_free_ratio(),
+            descriptors_free_ratio=descriptors_free_ratio(len(site.listener.connections)),
+            intake_full=intake_full(rooms),
+        )
+        gate.turn(signals)
+        lane.report(metrics)
+        metrics.pressed(gate.pending, 1 - gate.threshold)
+        condition.shedding = gate.state()
+
+
+async def _least_lag_s() -> float:
+    loop = asyncio.get_running_loop()
+    least_s, pause_s = float("inf"), WINDOW_S / LOOKS
+    for _ in range(LOOKS):
+        due_s = loop.time() + pause_s
+        await asyncio.sleep(pause_s)
+        least_s = min(least_s, loop.time() - due_s)
+    return max(0.0, least_s)
+
+
+def memory_free_ratio(meminfo: Path = Path("/proc/meminfo")) -> float:
+    """Return the share of the machine's memory that is available; 1 where it cannot be known."""
+    try:
+        lines = meminfo.read_text("ascii").splitlines()
+        values = {name: int(rest.split()[0]) for name, _, rest in (x.partition(":") for x in lines)}
+        return values["MemAvailable"] / values["MemTotal"]
+    except (OSError, ValueError, LookupError):
+        return 1.0
+
+
+def descriptors_free_ratio(connections: int) -> float:
+    """Return the share of descriptors that this process has left."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(0.0, 1 - (connections + DESCRIPTORS_OWN) / limit)
+
+
+def intake_full(rooms: Iterable[LiveRoom]) -> bool:
+    """Say whether no open wave can take a registration in."""
+    open_rooms = [
+        (room.snapshot, room.policy)
+        for room in rooms
+        if room.snapshot is not None and room.snapshot.phase is Phase.OPEN
+    ]
+    full = [snapshot.backlog >= policy.intake_cap for snapshot, policy in open_rooms]
+    return bool(full) and all(full)

@@ -1,0 +1,74 @@
+"""Who is refused first, how quickly, and who never."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.shedding import (
+    IN_FLIGHT_MAX,
+    IN_FLIGHT_MIN,
+    THRESHOLD_MIN,
+    Rank,
+    Signals,
+    in_flight_max,
+    limits,
+    next_threshold,
+)
+
+QUIET, LATE = Signals(lag_s=0.0049), Signals(lag_s=0.0051)
+thresholds = st.floats(THRESHOLD_MIN, 1.0)
+flights = st.integers(IN_FLIGHT_MIN, IN_FLIGHT_MAX)
+
+
+@pytest.mark.parametrize(
+    "signals",
+    [LATE, Signals(memory_free_ratio=0.04), Signals(descriptors_free_ratio=0.09)],
+)
+def test_any_shortage_lowers_the_threshold_by_a_twentieth(signals: Signals) -> None:
+    assert next_threshold(0.8, signals) == pytest.approx(0.76)
+    assert next_threshold(0.8, QUIET) == pytest.approx(0.81)
+
+
+def test_it_shuts_within_four_seconds_and_opens_within_ten() -> None:
+    threshold, windows = 1.0, 0
+    while threshold > THRESHOLD_MIN:
+        threshold, windows = next_threshold(threshold, LATE), windows + 1
+    assert windows <= 40
+    while threshold < 1.0:
+        threshold, windows = next_threshold(threshold, QUIET), windows + 1
+    assert windows <= 40 + 100
+
+
+@given(thresholds, st.sampled_from([QUIET, LATE]))
+def test_the_threshold_stays_in_its_range(threshold: float, signals: Signals) -> None:
+    assert THRESHOLD_MIN <= next_threshold(threshold, signals) <= 1.0
+
+
+@given(thresholds, flights)
+def test_no_rank_has_more_room_than_one_above_it_and_the_highest_all(
+    threshold: float, in_flight: int
+) -> None:
+    found = limits(threshold, in_flight)
+    assert all(low <= high for low, high in pairwise(found))
+    assert found[Rank.REGISTRATION] == in_flight
+    assert sum(0 < limit < in_flight for limit in found) <= 1  # one rank is cut through
+
+
+def test_at_rest_all_have_the_same_room_and_at_the_worst_registrations_alone() -> None:
+    assert limits(1.0, 40) == (40,) * 5
+    assert limits(0.9, 40) == (20, 40, 40, 40, 40)
+    assert limits(0.6, 40) == (0, 0, 40, 40, 40)
+    assert limits(THRESHOLD_MIN, 40) == (0, 0, 0, 0, 40)
+
+
+def test_a_full_intake_stops_claims_and_registrations_only() -> None:
+    assert limits(1.0, 40, intake_full=True) == (40, 40, 40, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("cpu_s", "expected"), [(0.0, 64), (0.0001, 64), (0.0005, 30), (0.001, 15), (0.1, 8)]
+)
+def test_what_is_in_flight_is_worth_fifteen_milliseconds(cpu_s: float, expected: int) -> None:
+    assert in_flight_max(cpu_s) == expected
