@@ -10,6 +10,10 @@ from tests.gateways import RunningGateway, a_gateway
 from tests.valkeys import OwnValkey
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="the long profile: hours, not minutes")
+
+
 @pytest.fixture(scope="session")
 def valkey_socket() -> Iterator[Path]:
     """Yield the socket of a Valkey of this test process's own."""

@@ -215,6 +215,8 @@ def from_exception(request: web.BaseRequest, exception: Exception) -> Problem:
             return Problem("outcome-unknown")
         case RoomMissingError():
             return Problem("recovering")
+        case ConnectionError():  # it has gone in the middle of its body; nobody reads this
+            return Problem("framing", close=True)
     # Frames only: the text of an exception may hold what the applicant sent.
     frames = traceback.extract_tb(exception.__traceback__)[-6:]
     _log.error(

@@ -1,0 +1,134 @@
+"""Lane and parser frame every stream of bytes alike: no request smuggled, swallowed or answered twice.
+
+The same bytes go to a connection with the lane and to one without. Every answer names the request it
+belongs to, so whole outputs are compared. The second one gets them cut, besides, where the lane took a
+request: aiohttp's parser forgets the requests before an error when all come in one read, and TCP may cut
+anywhere. ``--long`` tries a million streams; ``GATEWAY_SEED`` repeats one run.
+"""
+
+import os
+import random
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import pytest
+
+from gateway.web import heads, lane
+from gateway.web.lane import Lane
+from tests.web.framing import Ear, Told, a_stream, cut, ears, hear
+
+SHORT, LONG = 20_000, 1_000_000
+BATCH = 250
+TIMEOUT_S = 3600
+
+PLAIN = b"GET /lane/1 HTTP/1.1\r\nHost: a\r\nCookie: ticket.w=abc\r\n\r\n"
+OTHER = b"GET /app/1 HTTP/1.1\r\nHost: a\r\n\r\n"
+BODY = b"POST /app/2 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde"
+CHUNKS = (
+    b"POST /app/3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n"
+)
+STREAMS = {
+    "plain": PLAIN * 3,
+    "mixed": PLAIN + OTHER + PLAIN,
+    "body between": PLAIN + BODY + PLAIN,
+    "chunks between": PLAIN + CHUNKS + PLAIN,
+    "empty lines between": PLAIN + b"\r\n" + PLAIN + b"\r\n\r\n" + OTHER + b"\r\n" + PLAIN,
+    "a request as body": BODY.replace(b": 5", b": %d" % len(PLAIN)).replace(b"abcde", PLAIN)
+    + PLAIN,
+    "a body that ends a head": BODY.replace(b"abcde", b"a\r\n\r\n").replace(b": 5", b": 5") + PLAIN,
+    "length on a plain one": PLAIN[:-2]
+    + b"Content-Length: %d\r\n\r\n" % len(PLAIN)
+    + PLAIN
+    + OTHER,
+}
+
+
+async def both(
+    fast: Ear, slow: Ear, streams: Sequence[Sequence[bytes]], *, in_haste: bool = False
+) -> Iterable[tuple[Told, Told]]:
+    by_lane = await hear(fast, streams, in_haste=in_haste)
+    return zip(by_lane, await hear(slow, [told.parts for told in by_lane]), strict=True)
+
+
+async def first_difference(fast: Ear, slow: Ear, count: int, seed: int) -> str | None:
+    """Return the first stream that the two understand differently."""
+    rng = random.Random(seed)
+    for done in range(0, count, BATCH):
+        streams = [cut(a_stream(rng), rng) for _ in range(min(BATCH, count))]
+        for by_lane, by_parser in await both(fast, slow, streams, in_haste=bool(done // BATCH % 2)):
+            if by_lane != by_parser:
+                return f"seed {seed}: {by_lane.parts!r}\nlane: {by_lane}\nparser: {by_parser}"
+    return None
+
+
+@pytest.mark.timeout(TIMEOUT_S)
+async def test_random_streams_are_framed_alike(request: pytest.FixtureRequest) -> None:
+    count = LONG if request.config.getoption("--long") else SHORT
+    seed = int(os.environ.get("GATEWAY_SEED") or random.randrange(2**32))
+    async with ears() as (fast, slow, driven):
+        assert await first_difference(fast, slow, count, seed) is None
+        answered = sum(route.told[200] for route in driven._routes.values())
+    assert answered > count / 10, f"seed {seed}: the lane has hardly been asked"
+
+
+@pytest.mark.parametrize("name", STREAMS)
+async def test_a_stream_cut_anywhere_is_framed_alike(name: str) -> None:
+    stream = STREAMS[name]
+    pieces = [[stream[:at], stream[at:]] for at in range(1, len(stream))]
+    pieces += [[stream], [stream[at : at + 1] for at in range(len(stream))]]
+    async with ears() as (fast, slow, _):
+        for by_lane, by_parser in await both(fast, slow, pieces):
+            assert by_lane == by_parser, by_lane.parts
+            assert b" 200 OK" in by_lane.answers
+
+
+def lane_that_accepts_a_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = heads.read_fields
+
+    def without_length(block: bytes) -> Any:
+        fields = read(block)
+        return fields and fields._replace(length=b"")
+
+    monkeypatch.setattr(lane, "read_fields", without_length)
+
+
+def lane_that_ignores_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = Lane.answer
+
+    def and_no_more(self: Lane, data: bytes, start: int, now_s: float) -> Any:
+        answered = answer(self, data, start, now_s)
+        return answered and (answered[0], len(data))
+
+    monkeypatch.setattr(Lane, "answer", and_no_more)
+
+
+def lane_that_cuts_out_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane, "is_spelled_like_ours", lambda _text: True)
+
+
+def lane_that_reads_names_as_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "_UNUSUAL", re.compile(rb"Transfer-Encoding|Expect"))
+
+
+def lane_that_takes_turns_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.web.express.Connection._aiohttp_is_busy", lambda _self: False)
+
+
+@pytest.mark.parametrize(
+    "seed_bug",
+    [
+        lane_that_accepts_a_length,
+        lane_that_ignores_what_follows,
+        lane_that_cuts_out_anything,
+        lane_that_reads_names_as_written,
+        lane_that_takes_turns_too_early,
+    ],
+)
+async def test_a_lane_with_a_hole_is_found_out(
+    seed_bug: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heads, "_picks", {})
+    seed_bug(monkeypatch)
+    async with ears() as (fast, slow, _):
+        assert await first_difference(fast, slow, SHORT, seed=1) is not None
