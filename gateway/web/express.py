@@ -39,7 +39,6 @@ PRIVATE_NAMES: Mapping[type, tuple[str, ...]] = {
         "_waiter",
     ),
     web.AppRunner: ("_make_server",),
-    web.Server: ("_connections",),
 }
 PIPELINED_MAX = 32  # answered from one read; aiohttp queues as many
 
@@ -53,6 +52,7 @@ class Connection(RequestHandler):
         "_handed",
         "_head_bytes",
         "_head_timer",
+        "_key",
         "_listener",
         "_pending",
         "_refused",
@@ -74,6 +74,7 @@ class Connection(RequestHandler):
         self._listener = listener
         self._between = True  # no request has come in part: the lane may look
         self._handed = False  # aiohttp has never seen a byte
+        self._key: str | None = None  # in the crowd; None: not let in
         self._pending = 0  # requests handed to aiohttp and not answered
         self._refused = False  # nothing more is read
         self._body: StreamReader = EMPTY_PAYLOAD  # of the last request whose head has arrived
@@ -84,17 +85,14 @@ class Connection(RequestHandler):
 
     @property
     def is_worn(self) -> bool:
-        """Whether this connection ends with the answer under way.
-
-        It does after an upgrade was asked for, too: what follows may not be meant as HTTP.
-        """
+        """Whether this connection ends with the answer under way: after an upgrade request, too."""
         return self._upgraded or self._request_count >= self._listener.deadlines.requests_max
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless there are too many already."""
-        full = self._listener.is_full
         super().connection_made(transport)
-        if full:
+        self._key = self._listener.crowd.enter(transport.get_extra_info("peername"))
+        if self._key is None:
             self._listener.refusals["connections"] += 1
             self.abort()
             return
@@ -105,7 +103,8 @@ class Connection(RequestHandler):
         self._stop_head_timer()
         self._stop_write_timer()
         self._listener.pending(-self._pending)
-        self._pending = 0
+        self._listener.crowd.leave(self._key)
+        self._pending, self._key = 0, None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -144,18 +143,17 @@ class Connection(RequestHandler):
                 break
             answer, start = answered
             answers.append(answer)
-        if not answers:
-            return data
-        self._stop_head_timer()
-        self._request_count += len(answers)
-        self._next_keepalive_close_time = now_s + listener.deadlines.idle_s
-        transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
+        if answers:
+            self._stop_head_timer()
+            self._request_count += len(answers)
+            self._next_keepalive_close_time = now_s + listener.deadlines.idle_s
+            transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
         return data[start:]
 
     def _aiohttp_is_busy(self) -> bool:
-        if not self._handed:  # its task may not even have begun to wait
-            return False
-        return self._waiter is None or self._waiter.done() or bool(self._messages)
+        # Before it has seen a byte its task may not even have begun to wait.
+        waits = self._waiter is not None and not self._waiter.done() and not self._messages
+        return self._handed and not waits
 
     def _heads_arrived(self, count: int) -> None:
         self._stop_head_timer()

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
+from gateway.web.crowd import CONNECTIONS_MAX, PER_ADDRESS_MAX, Crowd
 from gateway.web.deadlines import Deadlines
 from gateway.web.express import Connection
 from gateway.web.lane import Lane
 from gateway.web.problems import STYLE, Problem, ProblemStyle, answer_exception
 from gateway.web.security import check_head, harden, without_expectation
 
-CONNECTIONS_MAX = 10_000  # a process
 BACKLOG_MAX = 1_024
 
 
@@ -34,14 +34,14 @@ class Listener(web.Server):
         *,
         style: ProblemStyle,
         deadlines: Deadlines,
-        connections_max: int,
+        crowd: Crowd,
         lane: Lane | None = None,
     ) -> None:
         super().__init__(self._answer, request_factory=served.request_factory)
         self._application = served.request_handler
         self.style = style
         self.deadlines = deadlines
-        self.connections_max = connections_max
+        self.crowd = crowd
         self.lane = lane  # None: every request goes to aiohttp
         self.draining = False
         self.refusals: Counter[str] = Counter()  # by problem code: what no handler has seen
@@ -52,11 +52,6 @@ class Listener(web.Server):
             keepalive_timeout=self.deadlines.idle_s,
             lingering_time=self.deadlines.linger_s,
         )
-
-    @property
-    def is_full(self) -> bool:
-        """Whether one more connection is one too many."""
-        return len(self._connections) >= self.connections_max
 
     def pending(self, change: int) -> None:
         """Note how many more requests, or fewer, are in flight."""
@@ -97,12 +92,12 @@ class Runner(web.AppRunner):
         self,
         app: web.Application,
         deadlines: Deadlines,
-        connections_max: int,
+        crowd: Crowd,
         lane: Lane | None,
     ) -> None:
         super().__init__(app, handle_signals=False)
         self._deadlines = deadlines
-        self._connections_max = connections_max
+        self._crowd = crowd
         self._lane = lane
 
     async def _make_server(self) -> Listener:
@@ -111,7 +106,7 @@ class Runner(web.AppRunner):
             served,
             style=self.app.get(STYLE, ProblemStyle()),
             deadlines=self._deadlines,
-            connections_max=self._connections_max,
+            crowd=self._crowd,
             lane=self._lane,
         )
 
@@ -144,6 +139,7 @@ async def start_site(
     reuse_port: bool = True,  # several processes share the address
     deadlines: Deadlines = Deadlines(),  # noqa: B008  immutable
     connections_max: int = CONNECTIONS_MAX,
+    per_address_max: int = PER_ADDRESS_MAX,
     lane: Lane | None = None,
 ) -> Site:
     """Serve an application; port 0 takes any free one.
@@ -154,7 +150,7 @@ async def start_site(
 
     """
     check_runtime()
-    runner = Runner(app, deadlines, connections_max, lane)
+    runner = Runner(app, deadlines, Crowd(connections_max, per_address_max), lane)
     try:
         await runner.setup()
         site = web.TCPSite(runner, host, port, backlog=BACKLOG_MAX, reuse_port=reuse_port)

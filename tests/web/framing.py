@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway.core.shedding import Rank
+from gateway.web.crowd import Crowd
 from gateway.web.deadlines import Deadlines
 from gateway.web.express import Connection
 from gateway.web.gate import Gate
@@ -264,7 +265,7 @@ async def ears() -> AsyncIterator[tuple[Ear, Ear, Lane]]:
     lane = TracedLane(routes, second, gate)
     runners = []
     for own in (lane, None):
-        runner = Runner(_app(), Deadlines(), 1_000_000, own)
+        runner = Runner(_app(), Deadlines(), Crowd(), own)
         await runner.setup()
         runners.append(runner)
     servers = [runner.server for runner in runners]
