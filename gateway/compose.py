@@ -1,7 +1,6 @@
 """Where adapters meet services: the two long-lived processes, put together and taken apart.
 
-This is the only module that knows every ring. A front door starts with the safety of its Redis, then
-rooms, ticks and listeners; it ends by draining: not ready, no new connections, finish, close.
+The only module that knows every ring. A front door ends by draining: not ready, no new ones, finish, close.
 """
 
 import asyncio
@@ -55,6 +54,7 @@ from gateway.web.operator import operator_app
 from gateway.web.problems import ProblemStyle
 from gateway.web.public import PublicServices, public_app
 from gateway.web.rendering import Pages
+from gateway.web.self_check import check_limits
 from gateway.web.site import page_routes
 
 Programmes = Sequence[Programme]
@@ -108,6 +108,7 @@ async def serve(
     pages = Pages(programmes)
     style = ProblemStyle(base=settings.serve.problem_base)
     page_style = ProblemStyle(base=style.base, render=pages.problem)
+    await check_limits()
     async with redis_adapters(settings, condition) as redis:
         rooms = Rooms({p.id: p for p in programmes}, secrets.draw, time.monotonic)
         ticker = _ticker(settings, redis, rooms, metrics)
