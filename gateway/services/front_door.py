@@ -121,8 +121,7 @@ class FrontDoor:
             return _document(moment, number, position, state)
         if position < snapshot.near:
             room.check_in(position)
-        state = "waiting" if snapshot.phase is Phase.OPEN else snapshot.phase.value
-        return _waiting(room, moment, number, position, state)
+        return _waiting(room, moment, number, position)
 
     async def leave(self, room: LiveRoom, ticket: Credential) -> Ended:
         """End the ticket and give its place back."""
@@ -164,7 +163,7 @@ def _document(moment: Moment, number: int, position: int | None, state: str) -> 
     }
 
 
-def _waiting(room: LiveRoom, moment: Moment, number: int, position: int, state: str) -> Place:
+def _waiting(room: LiveRoom, moment: Moment, number: int, position: int) -> Place:
     """Return the place of a waiting visitor, with what it is told of its wait."""
     ahead = position - moment.snapshot.called
     eta = moment.eta_s(ahead)
@@ -172,7 +171,7 @@ def _waiting(room: LiveRoom, moment: Moment, number: int, position: int, state: 
         now_us = moment.snapshot.now_us
         room.promises.make(position, now_us + eta[0] * 1_000_000, now_us + eta[1] * 1_000_000)
     return {
-        "state": state,
+        "state": moment.waiting_state,
         "number": number,
         "position": position,
         "ahead": ahead,

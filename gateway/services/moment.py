@@ -34,6 +34,8 @@ class Moment:
     places_left: int = field(init=False)  # in the quota, reservations not counted
     completion: float = field(init=False)  # share of passes that became registrations
     check_in_s: float = field(init=False)  # as it is told
+    waiting_state: str = field(init=False)  # of those who are not called
+    tells_eta: bool = field(init=False)  # anything is known of the advance
 
     def __post_init__(self) -> None:
         snapshot, known = self.snapshot, self.snapshot.admitted >= COMPLETION_SAMPLE
@@ -41,6 +43,9 @@ class Moment:
             "is_over": snapshot.phase in (Phase.FULL, Phase.CLOSED),
             "places_left": max(0, self.policy.quota - snapshot.accepted),
             "completion": snapshot.accepted / snapshot.admitted if known else 1.0,
+            "waiting_state": "waiting" if snapshot.phase is Phase.OPEN else snapshot.phase.value,
+            "tells_eta": bool(self.short_per_s or self.long_per_s)
+            and snapshot.phase is not Phase.PAUSED,
             "check_in_s": self.policy.check_in_s * CHECK_IN_MARGIN,
         }
         for name, value in derived.items():
@@ -48,7 +53,7 @@ class Moment:
 
     def eta_s(self, ahead: int) -> tuple[int, int] | None:
         """Return the range in which the turn of somebody so far back will come; None: unknown."""
-        if self.snapshot.phase is Phase.PAUSED:
+        if not self.tells_eta:
             return None
         return pacing.eta_s(ahead, self.short_per_s, self.long_per_s)
 

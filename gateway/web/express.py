@@ -14,7 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
-from gateway.web.lane import HEAD_END
+from gateway.web.lane import HEAD_END, Lane
 from gateway.web.parsing import (
     FIELDS_MAX,
     PART_BYTES_MAX,
@@ -111,7 +111,8 @@ class Connection(RequestHandler):
         """Take in bytes: of bodies, of heads, or of a head that has to be complete in time."""
         if self._refused:
             return
-        if self._between and data and not (data := self._drive(data)):
+        lane = self._listener.lane
+        if lane and data and self._may_drive() and not (data := self._drive(lane, data)):
             return
         self._handed = True
         in_body = not self._body.is_eof()
@@ -126,34 +127,34 @@ class Connection(RequestHandler):
             if not in_body and not self._upgraded:
                 self._await_head(len(data))
 
-    def _drive(self, data: bytes) -> bytes:
-        """Answer plain requests at the front of ``data``; return what is left for the parser.
+    def _may_drive(self) -> bool:
+        """Say whether the lane may answer: nothing is under way, and the client reads."""
+        if not self._between or self._paused or self.transport is None:
+            return False
+        if not self._handed:  # aiohttp's task may not even have begun to wait
+            return True
+        return self._waiter is not None and not self._waiter.done() and not self._messages
 
-        Only while aiohttp waits for a request and the client reads: answers keep their order.
-        """
-        listener, transport = self._listener, self.transport
-        lane = listener.lane
-        if lane is None or transport is None or self._paused or self._aiohttp_is_busy():
-            return data
-        now_s, start, answers = self._loop.time(), 0, list[bytes]()
-        most = min(PIPELINED_MAX, listener.deadlines.requests_max - 1 - self._request_count)
-        while len(answers) < most and start < len(data):
+    def _drive(self, lane: Lane, data: bytes) -> bytes:
+        """Answer plain requests at the front of ``data``; return what is left for the parser."""
+        now_s = self._loop.time()
+        deadlines, count = self._listener.deadlines, self._request_count
+        last = min(count + PIPELINED_MAX, deadlines.requests_max - 1)
+        start, answers = 0, []
+        while count < last and start < len(data):
             answered = lane.answer(data, start, now_s)
             if answered is None:
                 break
             answer, start = answered
             answers.append(answer)
-        if answers:
-            self._stop_head_timer()
-            self._request_count += len(answers)
-            self._next_keepalive_close_time = now_s + listener.deadlines.idle_s
-            transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
+            count += 1
+        if not answers or self.transport is None:
+            return data
+        self._request_count = count
+        self._next_keepalive_close_time = now_s + deadlines.idle_s
+        self._stop_head_timer()
+        self.transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
         return data[start:]
-
-    def _aiohttp_is_busy(self) -> bool:
-        # Before it has seen a byte its task may not even have begun to wait.
-        waits = self._waiter is not None and not self._waiter.done() and not self._messages
-        return self._handed and not waits
 
     def _heads_arrived(self, count: int) -> None:
         self._stop_head_timer()

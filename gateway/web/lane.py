@@ -69,8 +69,8 @@ class Lane:
     """Answers or refuses what can be told from one look at its bytes.
 
     Visitors' heads differ in their tickets and in little else, so a head is remembered by what is left
-    without its ticket. What was cut out is made of the letters of base64url alone: whatever it says, it
-    cannot change how the rest is read.
+    without its ticket. What was cut out is made of the letters of base64url alone, or verified: whatever
+    it says, it cannot change how the rest is read.
     """
 
     def __init__(self, routes: Routes, second: Second, gate: Gate) -> None:
@@ -83,21 +83,23 @@ class Lane:
         if end < 4 or end - start > HEAD_BYTES_MAX:
             return None
         head, cut = take_out_ticket(data[start:end])
-        if cut and not is_spelled_like_ours(cut):
-            return None
         plan = self._plans.get(head) or self._plan(head)
         if plan is None:
             return None
         if now_s >= self._second.ends_at_s:
             self._second.turn(now_s)
         route, fields, text = plan
+        if text is CUT:
+            text = cut  # its route will look at it closely
+        elif cut and not is_spelled_like_ours(cut):
+            return None
         rank, gate = route.rank, self.gate
         if rank is not None and gate.pending >= gate.limits[rank]:
             return self._refuse(rank, fields, end, len(data))
         if fields.length:
             return None
         try:
-            answer = route.answer(fields, cut if text is CUT else text, now_s)
+            answer = route.answer(fields, text, now_s)
         except PortUnavailableError:  # the room has not been seen yet
             return None
         return None if answer is None else (answer, end)

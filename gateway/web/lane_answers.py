@@ -105,9 +105,7 @@ class PlaceRoute(Route):
 
         self._name_at = name_at
         empty = serialize(json_response(None), b"")
-        self._head = (
-            empty.partition(b"Content-Length:")[0] + b"Content-Length: %d\r\nDate: %b\r\n\r\n%b"
-        )
+        self._head = empty.partition(b"Content-Length:")[0] + b"Content-Length: "
 
     def answer(self, _fields: Fields, ticket: bytes | None, now_s: float) -> bytes | None:
         """Return where the holder of a ticket stands."""
@@ -125,7 +123,7 @@ class PlaceRoute(Route):
         self._polls.count(key, document["poll_s"] / BURST, now_s=now_s)
         self.told[200] += 1
         body = orjson.dumps(document)
-        return self._head % (len(body), self._second.date, body)
+        return b"%b%d\r\nDate: %b\r\n\r\n%b" % (self._head, len(body), self._second.date, body)
 
     def shown(self, fields: Fields) -> bytes | None:
         """Return the one ticket that is shown in a plain way."""

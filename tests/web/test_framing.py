@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from gateway.web import heads, lane
+from gateway.web.express import Connection
 from gateway.web.lane import Lane
 from tests.web.framing import Ear, Told, a_stream, cut, ears, hear
 
@@ -112,7 +113,7 @@ def lane_that_reads_names_as_written(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def lane_that_takes_turns_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.web.express.Connection._aiohttp_is_busy", lambda _self: False)
+    monkeypatch.setattr(Connection, "_may_drive", lambda self: self._between)
 
 
 @pytest.mark.parametrize(
