@@ -112,10 +112,9 @@ class Lane:
             return None
         text = route.shown(fields)
         plan = Plan(route, fields, CUT if text == CUT else text)
-        if route.pattern:  # the lane answers it: worth remembering
-            if len(self._plans) >= PLANS_MAX:
-                self._plans.clear()
-            self._plans[head] = plan
+        if len(self._plans) >= PLANS_MAX:
+            self._plans.clear()
+        self._plans[head] = plan
         return plan
 
     def _refuse(

@@ -273,3 +273,35 @@ async def test_the_lane_keeps_an_idle_connection_open_and_a_silent_one_not() -> 
             assert closed.done()
             assert await closed
             assert (await client.ask(request(f"{WAVE}/board"))).status == 200
+
+
+async def test_heads_are_remembered_without_their_tickets_and_not_without_end(
+    both: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with wire(both.fast) as client:
+        for number in range(50, 90):
+            ticket = both.house.ticket(number)
+            answer = await client.ask(request(f"{WAVE}/place", Cookie=f"ticket.wave-1={ticket}"))
+            assert answer.json["number"] == number
+        assert len(both.lane._plans) == 1
+        monkeypatch.setattr("gateway.web.lane.PLANS_MAX", 10)
+        for number in range(100):
+            answer = await client.ask(request(f"{WAVE}/board", User_Agent=f"agent {number}"))
+            assert answer.status == 200
+            assert len(both.lane._plans) <= 10
+
+
+async def test_a_busy_lane_tells_its_counts_once_and_whole(both: Pair) -> None:
+    told: list[tuple[str, str, int, int]] = []
+
+    class Listening:
+        def answered_many(self, method: str, route: str, status: int, count: int) -> None:
+            told.append((method, route, status, count))
+
+    async with wire(both.fast) as client:
+        for _ in range(7):
+            await client.ask(request(f"{WAVE}/board"))
+    meter: Any = Listening()
+    both.lane.report(meter)
+    both.lane.report(meter)
+    assert told == [("GET", "/v1/waves/{wave}/board", 200, 7)]
