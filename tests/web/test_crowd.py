@@ -79,32 +79,37 @@ def many_descriptors() -> Iterator[int]:
 
 
 async def test_g_5_stalled_connections_do_not_slow_the_honest(
-    many_descriptors: int, request: pytest.FixtureRequest
+    many_descriptors: int, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("gateway.web.body.DEADLINE_S", 60.0)  # all stall until the end
     count = STALLED_LONG if request.config.getoption("--long") else STALLED
     count = min(count, (many_descriptors - 500) // 2)
     await _stall_and_measure(count)
 
 
+def _stall(house: House, number: int) -> bytes:
+    """Return what one of them sends before it falls silent: nothing, half a head, half a body."""
+    if number % 3 == 0:
+        return b""
+    if number % 3 == 1:
+        return b"GET /v1/waves/wave-1/board HTTP/1.1\r\nHost: a\r\nX: "
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {house.pass_(number)}"}
+    return request("/v1/waves/wave-1/registrations", "POST", b"{}", headers)[:-1]
+
+
 async def _stall_and_measure(count: int) -> None:
-    stalls = [
-        b"",
-        b"GET /v1/waves/wave-1/board HTTP/1.1\r\nHost: a\r\nX: ",
-        request("/v1/waves/wave-1/registrations", "POST", b"{}", Content_Type="application/json")[
-            :-1
-        ],
-    ]
-    deadlines = Deadlines(head_s=60, request_s=60)
+    house, deadlines = House(), Deadlines(head_s=60, request_s=60)
     took_s = []
-    site_of = serving(House().app(), deadlines=deadlines, connections_max=count + 10)
+    site_of = serving(house.app(), deadlines=deadlines, connections_max=count + 10)
     async with site_of as site, AsyncExitStack() as stack:
         for number in range(count):
             stalled = await stack.enter_async_context(wire(site))
-            stalled.writer.write(stalls[number % len(stalls)])
+            stalled.writer.write(_stall(house, number))
         await wait_until(lambda: site.listener.crowd.present == count, what="all connected")
         async with wire(site) as honest:
             for _ in range(200):
                 begun_s = time.perf_counter()
                 assert (await honest.ask(request("/v1/waves/wave-1/board"))).status == 200
                 took_s.append(time.perf_counter() - begun_s)
-    assert statistics.quantiles(took_s, n=100)[98] < HONEST_P99_S
+    p99_s = statistics.quantiles(took_s, n=100)[98]
+    assert p99_s < HONEST_P99_S, f"{count} stalled: p99 {p99_s:.3f} s"
