@@ -12,7 +12,7 @@ from gateway.core import pacing
 from gateway.core.clock import iso
 from gateway.core.snapshot import Phase, Snapshot
 from gateway.core.tickets import Credential, Keyring, Kind, sign
-from gateway.ports import Ended, NotOpen, RoomPort
+from gateway.ports import Ended, Ending, NotOpen, RoomPort
 from gateway.services.rooms import CHECK_IN_MARGIN, LiveRoom, is_over, share_of
 
 EXTENSIONS_MAX = 2
@@ -120,7 +120,10 @@ class FrontDoor:
 
     async def leave(self, room: LiveRoom, ticket: Credential) -> Ended:
         """End the ticket and give its place back."""
-        return await self._port.leave(room.wave, ticket.number, room.position(ticket.number))
+        ended = await self._port.leave(room.wave, ticket.number, room.position(ticket.number))
+        if ended.why is Ending.LEFT:
+            room.note_left(ticket.number)
+        return ended
 
     async def _called_place(
         self, room: LiveRoom, snapshot: Snapshot, ticket: Credential, position: int

@@ -17,6 +17,7 @@ from gateway.ports import PortUnavailableError
 
 CHECK_IN_MARGIN = 0.8  # asked a little early, so that a slow network stays in the interval
 STALE_S = 2.0  # a snapshot older than this is told to be old
+LEFT_EVERY_S = 1.0  # the bitmap of who left grows with the room: no load of every tick
 PRESENT_MAX = 20_000  # check-ins kept between two ticks
 
 
@@ -32,8 +33,9 @@ class LiveRoom:
     snapshot: Snapshot | None = None
     revision: int = 0  # of `policy`
     advance: pacing.Advance = field(default_factory=pacing.Advance)
-    left: bytes = b""  # bitmap by number, as Redis keeps it
-    left_known: int = -1  # how many had ended when `left` was read
+    _left: bytearray = field(default_factory=bytearray)  # bitmap by number, as Redis keeps it
+    _left_known: int = -1  # how many had ended when it was read
+    _left_read_at_s: float = 0.0
     polls: int = 0  # boards and places told by this process
     polled: pacing.Advance = field(default_factory=pacing.Advance)  # how fast `polls` grows
     promises: pacing.Promises = field(default_factory=pacing.Promises)
@@ -116,7 +118,24 @@ class LiveRoom:
     def has_left(self, number: int) -> bool:
         """Whether the holder of a number is known to have left."""
         byte = number >> 3
-        return byte < len(self.left) and bool(self.left[byte] >> (7 - (number & 7)) & 1)
+        return byte < len(self._left) and bool(self._left[byte] >> (7 - (number & 7)) & 1)
+
+    def note_left(self, number: int) -> None:
+        """Know at once what Redis was told by this process."""
+        missing = (number >> 3) + 1 - len(self._left)
+        self._left.extend(bytes(max(0, missing)))
+        self._left[number >> 3] |= 1 << (7 - (number & 7))
+
+    def wants_left(self) -> bool:
+        """Whether somebody has ended since the bitmap was read, and that was not just now."""
+        is_due = self.monotonic_s() - self._left_read_at_s >= LEFT_EVERY_S
+        return self.current().ended != self._left_known and is_due
+
+    def take_left(self, bitmap: bytes) -> None:
+        """Take in the bitmap of who left, read after the current snapshot."""
+        self._left = bytearray(bitmap)
+        self._left_known = self.current().ended
+        self._left_read_at_s = self.monotonic_s()
 
     def commitment(self) -> str:
         """Return what binds the gateway to its draw from the wave's making on."""
