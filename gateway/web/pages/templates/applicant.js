@@ -131,6 +131,7 @@
       var parts = { title: t('scheduled.title', { when: P.opens }), note: board.message };
       if (phase === 'scheduled' || phase === 'prequeue') {
         parts.text = t(phase === 'scheduled' ? 'scheduled.text' : 'join.text');
+        parts.more = P.before;
         countdown(P.opens_iso);
         parts.big = $('big').textContent;
       } else if (phase === 'open') {
@@ -207,7 +208,7 @@
       countdown(P.opens_iso);
       show('prequeue', {
         title: t('prequeue.title', { when: P.opens }), text: t('prequeue.text'), note: p.message,
-        big: $('big').textContent, more: t('selection.' + P.selection), buttons: ['move', 'leave']
+        big: $('big').textContent, more: P.before + ' ' + t('selection.' + P.selection), buttons: ['move', 'leave']
       });
     },
     waiting: function (p) {
