@@ -40,12 +40,21 @@ def _wave_text(wave: Document, now: datetime) -> str:
         low_s, high_s = wave["last_eta_s"]
         pace.append(f"last in line {duration(low_s)} to {duration(high_s)}")
     pace.append(f"revision {wave['revision']}")
-    lines = [first, "   ".join(people), "   ".join(pace)]
+    lines = [first, "   ".join(people), "   ".join(pace), "   ".join(_wait_facts(wave))]
     if policy["message"]:
         lines.append(f"message: {policy['message']}")
     if wave["missing"]:
         lines.append(f"✖ {wave['missing']:,} acknowledged registrations could not be found again")
     return "\n  ".join(lines)
+
+
+def _wait_facts(wave: Document) -> list[str]:
+    """Say how much the waiting ask, against what they were told and may, and whether it came true."""
+    polls = f"polls {wave['polls_per_s']:,.0f}/s, expected {wave['polls_expected_per_s']:,.0f}/s"
+    facts = [f"{polls}, budget {wave['policy']['poll_budget_per_s']:,}/s"]
+    if wave["eta_honesty"] is not None:
+        facts.append(f"told waits kept {wave['eta_honesty']:.0%}")
+    return facts
 
 
 def _when(wave: Document, now: datetime) -> str:

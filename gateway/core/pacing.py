@@ -71,10 +71,6 @@ class Promises:
             self.made += 1
             self.kept += earliest_us <= now_us <= latest_us
 
-    def honesty(self) -> float | None:
-        """Return the share that was kept; None before anybody was called."""
-        return self.kept / self.made if self.made else None
-
 
 def eta_s(
     ahead: int, short_per_s: float | None, long_per_s: float | None

@@ -15,7 +15,7 @@ from gateway.core.clock import iso
 from gateway.core.policy import Policy, Violation, diff, validate
 from gateway.core.programme import Wave
 from gateway.ports import PolicyPort, PolicyRevision, PortError, Stale
-from gateway.services.overview import age_s, doubt, overview
+from gateway.services.overview import age_s, doubt, fleet, overview, share
 from gateway.services.rooms import LiveRoom, Rooms
 
 AUDIT_COUNT = 100  # records told at once
@@ -103,7 +103,7 @@ class Operations:
             "pid": self._condition.pid,
             "accepting": self.readiness().accepting,
             "revisions": {room.wave.id: room.revision for room in self._rooms},
-            "polls_per_s": sum(room.polled.per_s() or 0.0 for room in self._rooms),
+            "shares": {room.wave.id: share(room) for room in self._rooms},
             "snapshot_age_s": max((age_s(room) or 0.0 for room in self._rooms), default=0.0),
         }
 
@@ -119,7 +119,7 @@ class Operations:
 
     async def status(self) -> dict[str, Any]:
         """Return all there is to know. Answers without Redis, too, and says so."""
-        readiness = self.readiness()
+        readiness, rows = self.readiness(), await self._alive()
         return {
             "at": datetime.fromtimestamp(self._now_us() / 1e6, UTC).isoformat(
                 timespec="milliseconds"
@@ -129,17 +129,16 @@ class Operations:
             "reasons": readiness.reasons,
             "notices": self._condition.notices,
             "process": self._condition.process,
-            "waves": [overview(room) for room in self._rooms],
-            "processes": await self._alive(),
+            "waves": [overview(room) | fleet(room, rows) for room in self._rooms],
+            # Other parts of a row are told for the sums and for recovery, not for people.
+            "processes": [{name: row[name] for name in TOLD if name in row} for row in rows],
         }
 
     async def _alive(self) -> Sequence[Mapping[str, Any]]:
         try:
-            rows = await self._processes.alive()
+            return await self._processes.alive()
         except PortError:
             return [self.row() | {"age_s": 0.0}]
-        # Other parts of a row are told for recovery, not for people.
-        return [{name: row[name] for name in TOLD if name in row} for row in rows]
 
     async def read_policy(self, room: LiveRoom) -> PolicyRevision:
         """Return the policy in force."""

@@ -4,6 +4,7 @@
 they mean for people: ``waiting``, ``places_left``, ``advance_per_s``, ``last_eta_s`` (of the last in line).
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -68,9 +69,31 @@ def _seen(room: LiveRoom, snapshot: Snapshot) -> dict[str, Any]:
         "last_eta_s": pacing.eta_s(uncalled, short_per_s, long_per_s),
         "stretch": room.stretch,
         "polls_expected_per_s": round(room.polls_expected_per_s, 1),
-        "polls_per_s": room.polled.per_s(),  # of this process
-        "eta_honesty": room.promises.honesty(),  # of those called: inside the range they were told
         "epoch": snapshot.epoch,
+    }
+
+
+def share(room: LiveRoom) -> dict[str, float]:
+    """Return what one process adds to what the fleet has measured of a wave."""
+    return {
+        "polls_per_s": room.polled.per_s() or 0.0,
+        "promises_made": room.promises.made,
+        "promises_kept": room.promises.kept,
+    }
+
+
+def fleet(room: LiveRoom, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what all live processes together have measured of a wave.
+
+    ``eta_honesty`` is the share of those called who had been told a range and were called inside it;
+    null before anybody was.
+    """
+    shares = [row["shares"].get(room.wave.id, {}) for row in rows if "shares" in row]
+    total = {name: sum(one.get(name, 0) for one in shares) for name in share(room)}
+    made = total["promises_made"]
+    return {
+        "polls_per_s": round(total["polls_per_s"], 1),
+        "eta_honesty": round(total["promises_kept"] / made, 3) if made else None,
     }
 
 
