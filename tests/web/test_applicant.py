@@ -538,11 +538,11 @@ async def test_i_27_who_says_what_it_was_shown_is_never_shown_more(
     site: Site, house: House
 ) -> None:
     house.see(OPEN, called=15)
-    cookie = {"Cookie": f"ticket.wave-1={house.ticket(30)}"}
-    assert (await ask(site, request(f"{WAVE}/place", **cookie))).json["ahead"] == 15
+    cookie = f"ticket.wave-1={house.ticket(30)}"
+    assert (await ask(site, request(f"{WAVE}/place", Cookie=cookie))).json["ahead"] == 15
     house.see(OPEN, called=10)  # another process, cut off: its snapshot is older
     for query, ahead in (("ahead=15", 15), ("ahead=99", 20), ("ahead=-1", 20), ("ahead=x", 20)):
-        answer = await ask(site, request(f"{WAVE}/place?{query}", **cookie))
+        answer = await ask(site, request(f"{WAVE}/place?{query}", Cookie=cookie))
         assert (answer.status, answer.json["ahead"]) == (200, ahead)
 
 
