@@ -72,6 +72,14 @@ class Promises:
             self.kept += earliest_us <= now_us <= latest_us
 
 
+def ahead(position: int, called: int, shown: int | None) -> int:
+    """Return how many a waiting visitor is told are in front: never more than it was ``shown`` before.
+
+    Another process, or a room just recovered, may know an older ``called``; nobody is moved back by it.
+    """
+    return max(0, position - called if shown is None else min(position - called, shown))
+
+
 def eta_s(
     ahead: int, short_per_s: float | None, long_per_s: float | None
 ) -> tuple[int, int] | None:

@@ -99,8 +99,11 @@ class FrontDoor:
             "at": iso(room.now_us(), zone),
         }
 
-    async def place(self, room: LiveRoom, ticket: Credential) -> Place:
-        """Return a visitor's own document, and note that it is there."""
+    async def place(self, room: LiveRoom, ticket: Credential, shown: int | None = None) -> Place:
+        """Return a visitor's own document, and note that it is there.
+
+        ``shown`` is the ``ahead`` that it was last shown: by this process, or by one that knew more.
+        """
         snapshot = room.current()
         room.polls += 1
         position = room.position(ticket.number)
@@ -116,7 +119,7 @@ class FrontDoor:
             room.check_in(position)
         state = "waiting" if snapshot.phase is Phase.OPEN else snapshot.phase.value
         document = self._document(room, snapshot, ticket, state)
-        return document | _wait(room, snapshot, position)
+        return document | _wait(room, snapshot, position, shown)
 
     async def leave(self, room: LiveRoom, ticket: Credential) -> Ended:
         """End the ticket and give its place back."""
@@ -175,9 +178,9 @@ def _eta(room: LiveRoom, ahead: int) -> tuple[int, int] | None:
     return pacing.eta_s(ahead, room.advance.per_s(), room.advance.per_s(pacing.LONG_US))
 
 
-def _wait(room: LiveRoom, snapshot: Snapshot, position: int) -> Place:
+def _wait(room: LiveRoom, snapshot: Snapshot, position: int, shown: int | None) -> Place:
     """Return what a waiting visitor is told of its wait."""
-    ahead = position - snapshot.called
+    ahead = pacing.ahead(position, snapshot.called, shown)
     eta = None if snapshot.phase is Phase.PAUSED else _eta(room, ahead)
     if eta:
         now_us = snapshot.now_us

@@ -190,3 +190,37 @@ def test_the_page_computes_the_positions_that_the_draw_gives(
                 [vector["seed"], vector["cohort"], int(number)],
             )
             assert computed == position
+
+
+def test_i_27_the_page_never_shows_more_people_in_front(
+    browser: Browser, running_gateway: RunningGateway
+) -> None:
+    """Two processes answer in turn, the second one cut off; a reload does not forget either."""
+    page = a_page(browser, "en")
+    told = itertools.chain([50, 50, 60, 40], itertools.repeat(70))  # the first is not shown
+    place = {
+        "state": "waiting", "number": 7, "position": 90, "eta_s": None, "outlook": "likely",
+        "poll_s": 0.2, "message": "", "at": "2020-04-11T16:00:00.000+07:00",
+    }  # fmt: skip
+    page.route(
+        "**/place",
+        lambda route: route.fulfill(json=place | {"ahead": next(told)}),
+    )
+    shown: list[str] = []
+    page.expose_function("noteStatus", lambda text: shown.append(text))  # noqa: PLW0108
+    page.add_init_script(
+        "addEventListener('DOMContentLoaded', () => new MutationObserver(() => noteStatus("
+        "document.getElementById('status').textContent)).observe(document.getElementById('status'),"
+        "{childList: true, characterData: true, subtree: true}))"
+    )
+    page.goto(f"{running_gateway.public_url}/waves/{running_gateway.wave}")
+    expect(page.locator("#status")).to_contain_text("40")
+    with page.expect_response("**/place"):
+        pass
+    page.reload()
+    with page.expect_response("**/place"):
+        pass
+    expect(page.locator("#status")).to_contain_text("40")
+    counts = [int("".join(filter(str.isdigit, text.split(".")[0]))) for text in shown if text]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] == 50

@@ -137,3 +137,19 @@ def test_personal_texts_are_escaped() -> None:
     body = Pages(()).html("problem.html", "en", title="<script>", text="a & b", refresh_s=0)
     assert b"<script>" not in body
     assert b"&lt;script&gt;" in body
+
+
+async def test_i_27_the_page_without_script_never_shows_more_people_in_front() -> None:
+    rooms = house.House()
+    async with TestClient(TestServer(rooms.app_with_pages())) as client:
+        cookies = {"ticket.wave-1": rooms.ticket(30)}
+        for called, ahead in ((12, 18), (10, 18), (14, 16), (11, 16)):
+            rooms.see(house.OPEN, called=called)
+            answer = await client.get("/waves/wave-1/wait?lang=en", cookies=cookies)
+            assert f" {ahead} " in await answer.text()
+            kept = answer.cookies["ahead.wave-1"]
+            assert kept.value == f"30-{ahead}"
+            cookies[kept.key] = kept.value
+        cookies["ticket.wave-1"] = rooms.ticket(31)  # another place is not held to it
+        answer = await client.get("/waves/wave-1/wait?lang=en", cookies=cookies)
+        assert answer.cookies["ahead.wave-1"].value == "31-20"

@@ -10,6 +10,7 @@
   var called = false; /* it is our turn, and a pass is being waited for */
   var kept = 'form.' + P.wave;
   var OFFLINE = {}; /* thrown where no answer came */
+  var shownAhead = 'ahead.' + P.wave; /* "number-ahead" as last shown: another process may know less */
 
   function $(id) { return document.getElementById(id); }
   function t(key, values) {
@@ -18,6 +19,15 @@
     });
   }
   function number(n) { return String(n).replace(/\B(?=(\d{3})+(?!\d))/g, P.group); }
+  function least(ahead) { /* nobody is moved back by whom it happens to ask */
+    var before;
+    try {
+      before = (sessionStorage.getItem(shownAhead) || '').split('-');
+      if (+before[0] === mine && before[1]) { ahead = Math.min(ahead, +before[1]); }
+      sessionStorage.setItem(shownAhead, mine + '-' + ahead);
+    } catch (_) { /* private mode */ }
+    return ahead;
+  }
   function hm(iso) { return iso.slice(11, 16).replace(':', P.colon); }
   function later(s, what) {
     clearTimeout(timer);
@@ -163,6 +173,7 @@
       if (a.status !== 200) { return refused(a, tick); }
       var p = a.data;
       mine = p.number;
+      if (p.ahead !== null) { p.ahead = least(p.ahead); }
       far = p.state === 'prequeue' || p.state === 'waiting' && p.poll_s > 15;
       skew = Date.parse(p.at) - Date.now();
       if (p.state === 'registered') { receipt = p.receipt; return askReceipt(); }
@@ -184,7 +195,7 @@
       if (b.phase !== 'open' || !b.draw.seed) { return askPlace(); }
       place = draw.position(b.draw.seed, b.cohort, mine);
       if (place < b.near) { return askPlace(); }
-      ahead = place - b.called;
+      ahead = least(place - b.called);
       if (b.advance_per_s) {
         farS = (place - b.near) / b.advance_per_s;
         pollS = b.stretch * Math.min(120, Math.max(4, Math.min(0.8 / b.stretch, 0.5) * farS));
@@ -326,7 +337,7 @@
     put('status', t('form.sending'));
     once(button, call('POST', api + 'registrations', read(form, true)).then(function (a) {
       if (a.status === 201) {
-        try { sessionStorage.removeItem(kept); } catch (_) { /* private mode */ }
+        try { sessionStorage.removeItem(kept); sessionStorage.removeItem(shownAhead); } catch (_) { /* private mode */ }
         form.hidden = true; formOpen = false; receipt = a.data.receipt;
         return askReceipt();
       }
