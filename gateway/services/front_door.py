@@ -199,6 +199,9 @@ def board_poll_s(room: LiveRoom, snapshot: Snapshot) -> float:
         return 60.0
     if not snapshot.opened:
         return _opening_poll_s(room, snapshot, share=0.0)
+    open_s = (room.now_us() - snapshot.opens_at_us) / 1_000_000
+    if open_s < pacing.OPENING_SPREAD_S and room.advance.per_s() is None:
+        return pacing.OPENING_SPREAD_S  # the first to look must not come again before the last have
     return min(pacing.POLL_S_MAX, 10.0 * room.stretch)
 
 

@@ -18,9 +18,9 @@
   }
   function number(n) { return String(n).replace(/\B(?=(\d{3})+(?!\d))/g, P.group); }
   function hm(iso) { return iso.slice(11, 16).replace(':', P.colon); }
-  function later(s, what) {
+  function later(s, what, exactly) {
     clearTimeout(timer);
-    timer = setTimeout(what, Math.max(200, s * 1000 * (0.85 + 0.3 * Math.random())));
+    timer = setTimeout(what, Math.max(200, s * 1000 * (exactly ? 1 : 0.85 + 0.3 * Math.random())));
   }
   function call(method, path, body, bearer) {
     var headers = { Accept: 'application/json', 'Accept-Language': P.language };
@@ -160,8 +160,10 @@
       if (a.status !== 200) { return refused(a, tick); }
       var p = a.data;
       mine = p.number;
-      far = p.state === 'prequeue' || p.state === 'waiting' && p.poll_s > 15;
       skew = Date.parse(p.at) - Date.now();
+      /* The look after the opening is spread by the server already, and is the board's. */
+      var opening = p.state === 'prequeue' && p.poll_s * 1000 > Date.parse(P.opens_iso) - Date.parse(p.at);
+      far = opening || p.state === 'waiting' && p.poll_s > 15;
       if (p.state === 'registered') { receipt = p.receipt; return askReceipt(); }
       if (p.state === 'called') { return claim(); }
       if (p.state === 'admitted') {
@@ -170,7 +172,7 @@
       }
       formOpen = false;
       VIEW[p.state] ? VIEW[p.state](p) : simple(p, p.state);
-      later(p.poll_s, tick);
+      later(p.poll_s, tick, opening);
     });
   }
   /* Far from the front: position and wait follow from the board; nobody is asked anything personal. */
