@@ -8,8 +8,10 @@ from collections import defaultdict
 
 import numpy as np
 
-from gateway.simulation.crowd import Integers
+from gateway.simulation.crowd import Floats, Integers
+from gateway.simulation.tally import TICKS_PER_S
 
+JITTER_LOW, JITTER_HIGH = 0.85, 1.15  # how the page spreads every wait that the server does not
 BIN_TICKS = 64
 FEW = 48  # visitors that are quicker put in one by one
 
@@ -19,12 +21,22 @@ NOBODY: Integers = np.empty(0, dtype=np.int64)
 class Calendar:
     """The next deeds of all visitors."""
 
-    def __init__(self, visitor_count: int) -> None:
+    def __init__(self, visitor_count: int, rng: np.random.Generator) -> None:
+        self._rng = rng
         self._due: Integers = np.zeros(visitor_count, dtype=np.int64)
         self._few: defaultdict[int, list[int]] = defaultdict(list)  # by tick
         self._bins: defaultdict[int, list[Integers]] = defaultdict(list)
         self._bin = -1  # the one under way, sorted by tick
         self._sorted, self._ends = NOBODY, [0] * (BIN_TICKS + 1)
+
+    def later(
+        self, visitors: Integers, tick: int, wait_s: Floats, *, exactly: bool = False
+    ) -> None:
+        """Note that visitors are due when their pages have waited so long."""
+        if not exactly:
+            wait_s = wait_s * self._rng.uniform(JITTER_LOW, JITTER_HIGH, len(wait_s))
+        ticks = np.maximum(1, np.rint(wait_s * TICKS_PER_S)).astype(np.int64)
+        self.put(visitors, tick + ticks)
 
     def put(self, visitors: Integers, due_ticks: Integers) -> None:
         """Note when these visitors are due; later than the tick that was taken last."""

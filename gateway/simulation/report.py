@@ -69,7 +69,6 @@ def _wave(day: Day) -> dict[str, Any]:
         "most_waiting_at_s": _from_opening_s(day, most),
         "cohort": last.cohort,
         "tickets": last.issued,
-        "accepted": last.accepted,
         "still_waiting": day.visitors.waiting_count,
     }
 
@@ -177,7 +176,7 @@ def _people(day: Day) -> dict[str, int]:
     people, last = day.visitors, day.live.current()
     joined = people.since > 0
     return {
-        "registered": int(people.registered.sum()),
+        "registered": last.accepted,
         "never_looked_again": int((joined & ~day.crowd.shows).sum()),
         "gave_up": int(people.gave_up.sum()),
         "passes_expired": last.admitted - last.accepted - last.outstanding,

@@ -39,7 +39,7 @@ def _wave(shown: Document) -> Iterator[str]:
     yield _row("full", "not within the time" if full is None else f"{clock(full)} after opening")
     yield _row("most waiting", f"{wave['most_waiting']:,} at {clock(wave['most_waiting_at_s'])}")
     yield _row("in the draw", f"{wave['cohort']:,}")
-    yield _row("accepted", f"{wave['accepted']:,}")
+    yield _row("registered", f"{shown['people_who']['registered']:,}")
 
 
 def _waits(shown: Document) -> Iterator[str]:
@@ -86,10 +86,17 @@ def _people(shown: Document) -> Iterator[str]:
     promises = shown["promises"]
     yield "TICKETS that"
     for name, count in shown["people_who"].items():
+        if name == "registered":
+            continue
         yield _row(name.replace("_", " "), f"{count:,}")
     if promises["told_and_called"]:
-        inside, later = promises["inside"], promises["later"]
-        yield _row("called inside first range", f"{inside:.1%}", f"later than it {later:.1%}")
+        inside, earlier, later = (promises[name] for name in ("inside", "earlier", "later"))
+        yield _row(
+            "called inside first range",
+            f"{inside:.1%}",
+            f"before it {earlier:.1%}",
+            f"after it {later:.1%}",
+        )
 
 
 def clock(seconds: float | None) -> str:

@@ -44,10 +44,12 @@ class Tally:
         self.accepted = np.zeros(tick_count + 1, np.int64)
         self.outstanding = np.zeros(tick_count + 1, np.int64)
         self.full_tick: int | None = None
+        self.tick = 0
         self._second = 0
 
     def at(self, tick: int) -> None:
         """Count from here on into the second of this tick."""
+        self.tick = tick
         self._second = tick // TICKS_PER_S
 
     def ask(self, what: Asked, count: float) -> None:

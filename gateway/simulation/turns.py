@@ -3,13 +3,11 @@
 One call of the core per deed, in the order in which a batch of the gateway's would be answered.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from gateway.core.passes import Answer
 from gateway.simulation.calendar import Calendar
-from gateway.simulation.crowd import Floats, Integers
+from gateway.simulation.crowd import Integers
 from gateway.simulation.tally import TICK_US, TICKS_PER_S, Asked, Tally
 from gateway.simulation.visitors import NEVER, State, Visitors
 from gateway.simulation.worlds import World
@@ -29,10 +27,8 @@ class Turns:
         visitors: Visitors,
         calendar: Calendar,
         tally: Tally,
-        jitter: Callable[[Floats], Integers],
     ) -> None:
         self._world, self._visitors, self._calendar, self._tally = world, visitors, calendar, tally
-        self._jitter = jitter
         self._on_form = 0
 
     def claim(self, visitors: Integers, tick: int, now_us: int) -> None:
@@ -50,7 +46,7 @@ class Turns:
         again = ordered[~issued]
         self._visitors.state[again] = State.CALLED
         wait_s = np.array(waits_us)[~issued] / 1_000_000
-        self._calendar.put(again, tick + self._jitter(wait_s))
+        self._calendar.later(again, tick, wait_s)
 
     def _open_forms(
         self, visitors: Integers, answers: list[Answer], tick: int, now_us: int
