@@ -76,7 +76,7 @@ class FrontDoor:
         snapshot = room.current()
         room.polls += 1
         zone = room.programme.zone
-        per_s = room.pace_per_s()
+        per_s = room.pace_per_s(pacing.LONG_US)  # steadier: a page has no other
         return {
             "programme": room.programme.id,
             "wave": room.wave.id,

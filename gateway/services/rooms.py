@@ -64,15 +64,15 @@ class LiveRoom:
             NEAR_STOCKS * self.policy.check_in_s, self.wait_s(snapshot.issued - snapshot.called)
         )
         near_per_s = self.policy.rate_per_s * near_s / (self.policy.check_in_s * CHECK_IN_MARGIN)
-        # As many come near as called passes, but no more than are admitted: the others are not there.
-        come_per_s = min(self.policy.rate_per_s, self.pace_per_s() or self.policy.rate_per_s)
+        # The same pace in both, so that as many are expected to poll as wait, however it wavers.
+        come_per_s = self.pace_per_s(pacing.LONG_US) or self.policy.rate_per_s
         far = come_per_s, self.wait_s(snapshot.issued - snapshot.near)
         self._stretch = pacing.stretch(*far, max(budget_per_s - near_per_s, budget_per_s / 10))
         self.polls_expected_per_s = near_per_s + pacing.load_per_s(self._stretch, *far)
 
     def wait_s(self, positions: int) -> float:
         """Return how long ``called`` takes for so many positions, as far as one can tell."""
-        return max(0, positions) / (self.pace_per_s() or self.policy.rate_per_s)
+        return max(0, positions) / (self.pace_per_s(pacing.LONG_US) or self.policy.rate_per_s)
 
     def pace_per_s(self, window_us: int = pacing.SHORT_US) -> float | None:
         """Return how fast ``called`` moves; None where it is unknown.

@@ -11,7 +11,7 @@ import numpy as np
 from gateway.simulation.crowd import Floats, Integers
 from gateway.simulation.tally import TICKS_PER_S
 
-JITTER_LOW, JITTER_HIGH = 0.85, 1.15  # how the page spreads every wait that the server does not
+JITTER = 0.3  # width of the spread of waits, as a share of each
 BIN_TICKS = 64
 FEW = 48  # visitors that are quicker put in one by one
 
@@ -30,12 +30,11 @@ class Calendar:
         self._sorted, self._ends = NOBODY, [0] * (BIN_TICKS + 1)
 
     def later(
-        self, visitors: Integers, tick: int, wait_s: Floats, *, exactly: bool = False
+        self, visitors: Integers, tick: int, wait_s: Floats, *, spread: Floats | float = JITTER
     ) -> None:
         """Note that visitors are due when their pages have waited so long."""
-        if not exactly:
-            wait_s = wait_s * self._rng.uniform(JITTER_LOW, JITTER_HIGH, len(wait_s))
-        ticks = np.maximum(1, np.rint(wait_s * TICKS_PER_S)).astype(np.int64)
+        waited_s = wait_s * (1 - spread / 2 + spread * self._rng.random(len(wait_s)))
+        ticks = np.maximum(1, np.rint(waited_s * TICKS_PER_S)).astype(np.int64)
         self.put(visitors, tick + ticks)
 
     def put(self, visitors: Integers, due_ticks: Integers) -> None:

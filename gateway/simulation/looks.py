@@ -12,7 +12,7 @@ from gateway.core.snapshot import Snapshot
 from gateway.services.front_door import board_poll_s, places_left
 from gateway.services.rooms import CHECK_IN_MARGIN, LiveRoom
 from gateway.simulation import arrivals, polls
-from gateway.simulation.calendar import Calendar
+from gateway.simulation.calendar import JITTER, Calendar
 from gateway.simulation.crowd import Floats, Integers
 from gateway.simulation.tally import Asked, Tally
 from gateway.simulation.visitors import State, Visitors
@@ -54,8 +54,8 @@ class Looks:
         wait_s = polls.opening_poll_s(to_opening_s, snapshot.issued, budget_per_s, share)
         last = wait_s > to_opening_s  # look: then it is the board's, and exactly when it was told
         self._visitors.by_board[both] = last
-        self._again(both[~last], wait_s[~last])
-        self._again(both[last], wait_s[last], exactly=True)
+        self._again(both[~last], wait_s[~last], spread=JITTER)
+        self._again(both[last], wait_s[last], spread=0.0)
 
     def after(
         self, snapshot: Snapshot, newcomers: Integers, waiting: Integers
@@ -83,7 +83,7 @@ class Looks:
         by_board = self._visitors.by_board[visitors] & (ahead >= snapshot.near - snapshot.called)
         enough = snapshot.admitted >= COMPLETION_SAMPLE
         completion = snapshot.accepted / snapshot.admitted if enough else 1.0
-        board = polls.board_eta_s(ahead[by_board], self._short_per_s)
+        board = polls.board_eta_s(ahead[by_board], self._long_per_s)
         place = polls.eta_s(ahead[~by_board], self._short_per_s, self._long_per_s)
         for these, ranges in ((visitors[by_board], board), (visitors[~by_board], place)):
             if ranges is not None:
@@ -97,23 +97,26 @@ class Looks:
         live = self._live
         check_in_s = live.policy.check_in_s * CHECK_IN_MARGIN
         near = position < snapshot.near
-        per_s = self._short_per_s or live.policy.rate_per_s
+        per_s = self._long_per_s or live.policy.rate_per_s
         far_s = np.maximum(0, position - snapshot.near) / per_s
         wait_s = polls.poll_s(far_s, live.stretch)
         by_board = self._visitors.by_board[visitors]
-        if not self._short_per_s:
+        if not self._long_per_s:
             wait_s[by_board] = board_poll_s(live, snapshot)
         wait_s[~by_board] = np.maximum(check_in_s, wait_s[~by_board])
         wait_s[near] = check_in_s
         # Once the page has the board it goes back to its place only when it is near.
         self._visitors.by_board[visitors] = ~near & (by_board | (wait_s > BOARD_POLL_S_MIN))
-        self._again(visitors, wait_s)
+        # A crowd that came together must not come back together: its first long wait is spread widely.
+        first = self._visitors.by_board[visitors] & ~self._visitors.apart[visitors]
+        self._visitors.apart[visitors[first]] = True
+        self._again(visitors, wait_s, spread=np.where(first, 1.0, JITTER))
 
-    def _again(self, visitors: Integers, wait_s: Floats, *, exactly: bool = False) -> None:
+    def _again(self, visitors: Integers, wait_s: Floats, *, spread: Floats | float) -> None:
         shows = self._visitors.crowd.shows[visitors]
         self._visitors.stop_waiting(visitors[~shows], State.GONE)
-        stay, tick = visitors[shows], self._tally.tick
-        self._calendar.later(stay, tick, wait_s[shows], exactly=exactly)
+        width = np.broadcast_to(spread, len(visitors))[shows]
+        self._calendar.later(visitors[shows], self._tally.tick, wait_s[shows], spread=width)
 
     def over_again(self, visitors: Integers) -> None:
         """Serve those who look again at a wave that is over."""

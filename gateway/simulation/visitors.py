@@ -43,6 +43,7 @@ class Visitors:
         self.first_high: Integers = np.full(count, -1, np.int64)
         self.unlikely: Flags = np.zeros(count, np.bool_)  # was told so
         self.by_board: Flags = np.zeros(count, np.bool_)  # far enough to ask for the board
+        self.apart: Flags = np.zeros(count, np.bool_)  # its first long wait has been spread widely
         self.looks_left = np.zeros(count, np.int8)  # after being told that the wave is over
         self.admitted: Integers = np.full(count, -1, np.int64)  # tick
         self.serial: Integers = np.zeros(count, np.int64)  # of the pass

@@ -158,12 +158,3 @@ def test_a_day_begins_from_a_room_in_full_swing_and_leaves_it_as_it_was() -> Non
     assert after.admitted > before + 2_000
     assert int(again.tally.admitted[SETTLED_S * TICKS_PER_S]) >= before + 9 * POLICY.rate_per_s
     assert after.accepted > before // 2  # those on the form are taken up where they stand
-
-
-def test_a_smaller_launch_keeps_its_shape() -> None:
-    day = day_of(scenario(profile=LAUNCH, people=4_000, hours=1.2, quota=500))
-    told = document(day, scenario(profile=LAUNCH), "launch-2020", "core")
-    assert told["wave"]["cohort"] == pytest.approx(
-        4_000 * 1.16 * 330_000 / LAUNCH.people(4_320), rel=0.05
-    )
-    assert told["wave"]["phase"] == "full"

@@ -7,6 +7,7 @@
   var timer, clock, opensAt = 0, skew = 0, fails = 0, shown = '', receipt = '', joined = false;
   var busy = false, formOpen = false, until = '';
   var mine = -1, far = false; /* the own number; whether the board, the same for everybody, will do */
+  var apart = false; /* whether the first long wait has been spread widely */
   var called = false; /* it is our turn, and a pass is being waited for */
   var kept = 'form.' + P.wave;
 
@@ -18,9 +19,15 @@
   }
   function number(n) { return String(n).replace(/\B(?=(\d{3})+(?!\d))/g, P.group); }
   function hm(iso) { return iso.slice(11, 16).replace(':', P.colon); }
-  function later(s, what, exactly) {
+  function later(s, what, spread) { /* spread: the width of the jitter, as a share of the wait */
+    spread = spread === undefined ? 0.3 : spread;
     clearTimeout(timer);
-    timer = setTimeout(what, Math.max(200, s * 1000 * (exactly ? 1 : 0.85 + 0.3 * Math.random())));
+    timer = setTimeout(what, Math.max(200, s * 1000 * (1 - spread / 2 + spread * Math.random())));
+  }
+  function firstFar() { /* a crowd that came together must not come back together */
+    var spread = apart ? 0.3 : 1;
+    apart = true;
+    return spread;
   }
   function call(method, path, body, bearer) {
     var headers = { Accept: 'application/json', 'Accept-Language': P.language };
@@ -172,7 +179,7 @@
       }
       formOpen = false;
       VIEW[p.state] ? VIEW[p.state](p) : simple(p, p.state);
-      later(p.poll_s, tick, opening);
+      later(p.poll_s, tick, opening ? 0 : p.state === 'waiting' && far ? firstFar() : undefined);
     });
   }
   /* Far from the front: position and wait follow from the board; nobody is asked anything personal. */
@@ -192,7 +199,7 @@
         at: b.at, ahead: ahead, message: b.message, outlook: ahead < b.places_left ? 'likely' : 'unlikely',
         eta_s: b.advance_per_s && [ahead / b.advance_per_s * 0.85, ahead / b.advance_per_s * 1.25]
       });
-      later(pollS, tick);
+      later(pollS, tick, firstFar());
     });
   }
   function simple(p, state) {
