@@ -111,6 +111,15 @@ def verify_draw(arguments: tuple[str, ...]) -> None:
     command.main(list(arguments), prog_name="gateway verify-draw", standalone_mode=False)
 
 
+@cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def simulate(arguments: tuple[str, ...]) -> None:
+    """Lead a virtual launch-day crowd through the real rules, and say what it would be like."""
+    from gateway.simulate import simulate as command
+
+    command.main(list(arguments), prog_name="gateway simulate", standalone_mode=False)
+
+
 @cli.command()
 def version() -> None:
     """Print the version."""

@@ -9,7 +9,7 @@ Twins: ``redis/scripts/{join,claim,look,leave,extend,accept}.lua``.
 from dataclasses import dataclass, field
 
 from gateway.core import bucket
-from gateway.core.room import Pass, Room, mark_absent, mark_present, step
+from gateway.core.room import Pass, Room, hold, mark_absent, mark_present, step
 from gateway.core.snapshot import Phase
 
 EXTENSIONS_MAX = 2
@@ -105,7 +105,7 @@ def _issue(room: Room, number: int, position: int) -> Answer:
     room.admitted += 1
     life_us = room.policy.pass_ttl_s * 1_000_000
     held = Pass(serial=room.admitted, expires_us=room.clock_us + life_us)
-    room.passes[number] = held
+    hold(room, number, held)
     mark_absent(room, position)
     return Answer("issued", serial=held.serial, instant_us=_instant(room, held))
 
@@ -147,6 +147,7 @@ def extend(room: Room, number: int, serial: int) -> Answer:
         return Answer("exhausted")
     held.extensions += 1
     held.expires_us += room.policy.pass_ttl_s * 1_000_000
+    hold(room, number, held)
     return Answer("extended", instant_us=_instant(room, held))
 
 

@@ -6,6 +6,7 @@ is the server's; ``clock_us`` is the wave's own, which advances in clamped steps
 cannot accept, so that neither a clock step nor an outage takes anything from the life of a pass.
 """
 
+import heapq
 from dataclasses import dataclass, field
 
 from gateway.core import bucket
@@ -62,6 +63,9 @@ class Room:
     missed: Bitmap = field(default_factory=Bitmap)  # by number: one pass has expired
     lost: Bitmap = field(default_factory=Bitmap)  # by number: two have
     passes: dict[int, Pass] = field(default_factory=dict)  # by number
+    expiries: list[tuple[int, str, int]] = field(
+        default_factory=list
+    )  # heap of (expires_us, number as text: the order of a Redis zset, number); also of passes long gone
     spent: dict[int, tuple[str, int]] = field(default_factory=dict)  # number -> (receipt, serial)
 
     @property
@@ -172,14 +176,21 @@ def _turn(room: Room) -> None:
     )
 
 
+def hold(room: Room, number: int, held: Pass) -> None:
+    """Keep a pass, new or with a new expiry, until that."""
+    room.passes[number] = held
+    heapq.heappush(room.expiries, (held.expires_us, str(number), number))
+
+
 def _expire(room: Room) -> None:
     """Give back the places of expired passes; their holders return to the front once."""
-    expired = sorted(
-        (held.expires_us, str(number), number)
-        for number, held in room.passes.items()
-        if held.expires_us <= room.clock_us
-    )
-    for _, _, number in expired[:EXPIRED_PER_TICK]:
+    expired = 0
+    while room.expiries and room.expiries[0][0] <= room.clock_us and expired < EXPIRED_PER_TICK:
+        expires_us, _, number = heapq.heappop(room.expiries)
+        held = room.passes.get(number)
+        if held is None or held.expires_us != expires_us:
+            continue  # spent, released or extended since
+        expired += 1
         del room.passes[number]
         if number not in room.missed:
             room.missed.set(number)

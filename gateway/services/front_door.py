@@ -76,7 +76,7 @@ class FrontDoor:
         snapshot = room.current()
         room.polls += 1
         zone = room.programme.zone
-        per_s = room.advance.per_s()
+        per_s = room.pace_per_s(pacing.LONG_US)  # steadier: a page has no other
         return {
             "programme": room.programme.id,
             "wave": room.wave.id,
@@ -175,7 +175,7 @@ class FrontDoor:
 
 
 def _eta(room: LiveRoom, ahead: int) -> tuple[int, int] | None:
-    return pacing.eta_s(ahead, room.advance.per_s(), room.advance.per_s(pacing.LONG_US))
+    return pacing.eta_s(ahead, room.pace_per_s(), room.pace_per_s(pacing.LONG_US))
 
 
 def _wait(room: LiveRoom, snapshot: Snapshot, position: int, shown: int | None) -> Place:
@@ -205,7 +205,9 @@ def board_poll_s(room: LiveRoom, snapshot: Snapshot) -> float:
         return 60.0
     if not snapshot.opened:
         return _opening_poll_s(room, snapshot, share=0.0)
-    return min(pacing.POLL_S_MAX, 10.0 * room.stretch)
+    # Pages keep to it while the pace is unknown or nobody is called: all of them at once.
+    crowd_s = (snapshot.issued - snapshot.called) / room.policy.poll_budget_per_s
+    return min(pacing.POLL_S_MAX, max(10.0 * room.stretch, crowd_s))
 
 
 def _opening_poll_s(room: LiveRoom, snapshot: Snapshot, share: float) -> float:

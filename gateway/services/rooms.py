@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gateway.core import pacing
-from gateway.core.calling import NEAR_STOCKS
+from gateway.core.calling import NEAR_STOCKS, stock_target
 from gateway.core.draw import Draw, commitment, draw_secret, seed
 from gateway.core.policy import Policy
 from gateway.core.programme import Programme, Wave
@@ -18,6 +18,7 @@ from gateway.ports import PortUnavailableError
 CHECK_IN_MARGIN = 0.8  # asked a little early, so that a slow network stays in the interval
 STALE_S = 2.0  # a snapshot older than this is told to be old
 LEFT_EVERY_S = 1.0  # the bitmap of who left grows with the room: no load of every tick
+STOCK_MARGIN = 1.5  # times its target: beyond it, those who were passed over have come back
 PRESENT_MAX = 20_000  # check-ins kept between two ticks
 
 
@@ -65,13 +66,28 @@ class LiveRoom:
             NEAR_STOCKS * self.policy.check_in_s, self.wait_s(snapshot.issued - snapshot.called)
         )
         near_per_s = self.policy.rate_per_s * near_s / (self.policy.check_in_s * CHECK_IN_MARGIN)
-        far = self.policy.rate_per_s, self.wait_s(snapshot.issued - snapshot.near)
+        # The same pace in both, so that as many are expected to poll as wait, however it wavers.
+        come_per_s = self.pace_per_s(pacing.LONG_US) or self.policy.rate_per_s
+        far = come_per_s, self.wait_s(snapshot.issued - snapshot.near)
         self._stretch = pacing.stretch(*far, max(budget_per_s - near_per_s, budget_per_s / 10))
         self.polls_expected_per_s = near_per_s + pacing.load_per_s(self._stretch, *far)
 
     def wait_s(self, positions: int) -> float:
         """Return how long ``called`` takes for so many positions, as far as one can tell."""
-        return max(0, positions) / (self.advance.per_s() or self.policy.rate_per_s)
+        return max(0, positions) / (self.pace_per_s(pacing.LONG_US) or self.policy.rate_per_s)
+
+    def pace_per_s(self, window_us: int = pacing.SHORT_US) -> float | None:
+        """Return how fast ``called`` moves; None where it is unknown.
+
+        While the first looks after the opening come in, ``called`` runs ahead over those who are still to
+        look, and then stands until they have been admitted: more are called and there than it aims at.
+        Neither is the pace of the wait, which then is the rate.
+        """
+        measured = self.advance.per_s(window_us)
+        target = stock_target(self.policy.rate_milli_per_s, self.policy.check_in_s * 1_000_000)
+        if measured is None or self.current().stock <= target * STOCK_MARGIN:
+            return measured
+        return min(measured, self.policy.rate_per_s) or self.policy.rate_per_s
 
     def current(self) -> Snapshot:
         """Return the snapshot.

@@ -7,6 +7,7 @@
   var timer, clock, opensAt = 0, skew = 0, fails = 0, shown = '', receipt = '', joined = false;
   var busy = false, formOpen = false, until = '';
   var mine = -1, far = false; /* the own number; whether the board, the same for everybody, will do */
+  var apart = false; /* whether the first long wait has been spread widely */
   var called = false; /* it is our turn, and a pass is being waited for */
   var kept = 'form.' + P.wave;
   var OFFLINE = {}; /* thrown where no answer came */
@@ -29,9 +30,15 @@
     return ahead;
   }
   function hm(iso) { return iso.slice(11, 16).replace(':', P.colon); }
-  function later(s, what) {
+  function later(s, what, spread) { /* spread: the width of the jitter, as a share of the wait */
+    spread = spread === undefined ? 0.3 : spread;
     clearTimeout(timer);
-    timer = setTimeout(what, Math.max(200, s * 1000 * (0.85 + 0.3 * Math.random())));
+    timer = setTimeout(what, Math.max(200, s * 1000 * (1 - spread / 2 + spread * Math.random())));
+  }
+  function firstFar() { /* a crowd that came together must not come back together */
+    var spread = apart ? 0.3 : 1;
+    apart = true;
+    return spread;
   }
   function call(method, path, body, bearer) {
     var headers = { Accept: 'application/json', 'Accept-Language': P.language };
@@ -174,8 +181,10 @@
       var p = a.data;
       mine = p.number;
       if (p.ahead !== null) { p.ahead = least(p.ahead); }
-      far = p.state === 'prequeue' || p.state === 'waiting' && p.poll_s > 15;
       skew = Date.parse(p.at) - Date.now();
+      /* The look after the opening is spread by the server already, and is the board's. */
+      var opening = p.state === 'prequeue' && p.poll_s * 1000 > Date.parse(P.opens_iso) - Date.parse(p.at);
+      far = opening || p.state === 'waiting' && p.poll_s > 15;
       if (p.state === 'registered') { receipt = p.receipt; return askReceipt(); }
       if (p.state === 'called') { return claim(); }
       if (p.state === 'admitted') {
@@ -184,7 +193,7 @@
       }
       formOpen = false;
       VIEW[p.state] ? VIEW[p.state](p) : simple(p, p.state);
-      later(p.poll_s, tick);
+      later(p.poll_s, tick, opening ? 0 : p.state === 'waiting' && far ? firstFar() : undefined);
     });
   }
   /* Far from the front: position and wait follow from the board; nobody is asked anything personal. */
@@ -204,7 +213,7 @@
         at: b.at, ahead: ahead, message: b.message, outlook: ahead < b.places_left ? 'likely' : 'unlikely',
         eta_s: b.advance_per_s && [ahead / b.advance_per_s * 0.85, ahead / b.advance_per_s * 1.25]
       });
-      later(pollS, tick);
+      later(pollS, tick, firstFar());
     });
   }
   function simple(p, state) {
