@@ -18,7 +18,7 @@ LIFE = settings(
     print_blob=True,
     suppress_health_check=list(HealthCheck),
 )
-HUNT = settings(LIFE, max_examples=300, phases=[Phase.generate], database=None, print_blob=False)
+HUNT = settings(LIFE, max_examples=1_000, phases=[Phase.generate], database=None, print_blob=False)
 
 
 @pytest.fixture(scope="module")

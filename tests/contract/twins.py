@@ -53,7 +53,8 @@ batches = st.lists(positions, min_size=1, max_size=8)
 steps_us = st.one_of(
     st.integers(0, 300_000),
     st.integers(300_000, 6_000_000),
-    st.sampled_from([-3_600_000_000, -1, 86_400_000_000, 1_000_000]),
+    st.sampled_from([-3_600_000_000, -1, 1_000_000, 1_000_000]),
+    st.sampled_from([1_000_000, 1_000_000, 1_000_000, 86_400_000_000]),
 )
 policies = st.builds(
     Policy,
@@ -64,7 +65,7 @@ policies = st.builds(
     pass_ttl_s=st.sampled_from([10, 12]),
     check_in_s=st.sampled_from([1, 2]),
     intake_cap=st.integers(1, 6),
-    paused=st.booleans(),
+    paused=st.sampled_from([False, False, False, True]),
 )
 
 
@@ -101,7 +102,11 @@ class Twins(RuleBasedStateMachine):
     def make(self, policy: Policy, prequeue: int, opens: int) -> None:
         self.server.flushall()
         self.now_us = START_US
-        times = START_US + prequeue * 1_000_000, START_US + opens * 1_000_000, START_US + 90_000_000
+        times = (
+            START_US + prequeue * 1_000_000,
+            START_US + opens * 1_000_000,
+            START_US + 300_000_000,
+        )
         self.room = Room(EPOCH, policy, *times, last_us=START_US)
         self.registry = Registry()
         self.entries: list[tuple[str, str]] = []
@@ -157,13 +162,18 @@ class Twins(RuleBasedStateMachine):
         cohort = self.room.cohort
         return cohort - 1 - number if number < cohort else number
 
-    @rule(seconds=st.integers(1, 3))
-    def crowd(self, seconds: int) -> None:
-        """Lead everybody to the front: the states that matter are reached often, not by luck."""
+    @rule(
+        seconds=st.sampled_from([1, 2, 3, 12]),  # 12: beyond the life of a pass
+        every=st.sampled_from([1, 1, 2, 3]),
+    )
+    def crowd(self, seconds: int, every: int) -> None:
+        """Lead everybody who shows up to the front: the states that matter are reached often, not by luck."""
         for _ in range(seconds):
             self.now_us += 1_000_000
-            self.tick(list(range(self.room.issued)))
-            self.claim(list(range(min(self.room.issued, 8))) or [0])
+            if self.room.issued < 8:
+                self.join(2)
+            self.tick(list(range(0, self.room.issued, every)))
+            self.claim(list(range(0, self.room.issued, every)) or [0])
 
     @rule(numbers=batches)
     def look(self, numbers: list[int]) -> None:
@@ -176,8 +186,10 @@ class Twins(RuleBasedStateMachine):
             for a in expected
         ]
 
-    @rule(number=positions)
-    def leave(self, number: int) -> None:
+    @rule(data=st.data(), number=positions)
+    def leave(self, data: st.DataObject, number: int) -> None:
+        if self.room.passes:
+            number = data.draw(st.sampled_from([number, *sorted(self.room.passes)]))
         opened = self.room.near > 0
         position = self._position(number) if opened else None
         expected = passes.leave(self.room, number, position)
@@ -185,13 +197,14 @@ class Twins(RuleBasedStateMachine):
         assert answer == [expected.word.encode()]
 
     @precondition(lambda self: self.room.passes)
-    @rule(data=st.data(), off=st.integers(0, 1))
-    def extend(self, data: st.DataObject, off: int) -> None:
+    @rule(data=st.data(), off=st.sampled_from([0, 0, 0, 1]), times=st.integers(1, 3))
+    def extend(self, data: st.DataObject, off: int, times: int) -> None:
         number = data.draw(st.sampled_from(sorted(self.room.passes)))
         serial = self.room.passes[number].serial + off
-        expected = passes.extend(self.room, number, serial)
-        answer = self._run("extend", number, serial)
-        assert answer == [[expected.word.encode(), expected.instant_us]]
+        for _ in range(times):
+            expected = passes.extend(self.room, number, serial)
+            answer = self._run("extend", number, serial)
+            assert answer == [[expected.word.encode(), expected.instant_us]]
 
     @rule(
         data=st.data(), person=st.sampled_from(PERSONS), content=st.sampled_from(CONTENTS),
@@ -201,7 +214,17 @@ class Twins(RuleBasedStateMachine):
         held = {n: p.serial for n, p in self.room.passes.items()}
         held |= {n: serial for n, (_, serial) in self.room.spent.items()}
         number = data.draw(st.sampled_from(sorted(held) or [0]))
-        serial = held.get(number, 0) + off
+        self._send(number, held.get(number, 0) + off, person, content)
+
+    @rule(flip=st.integers(0, 1))
+    def rush(self, flip: int) -> None:
+        """Everybody with a pass sends a form, and tries it for everybody else too."""
+        for number, held in list(self.room.passes.items()):
+            first, content = number // 2 % len(PERSONS), CONTENTS[(number + flip) % 2]
+            for person in PERSONS[first:] + PERSONS[:first]:
+                self._send(number, held.serial, person, content)
+
+    def _send(self, number: int, serial: int, person: bytes, content: bytes) -> None:
         self.receipt_count += 1
         receipt = f"R{self.receipt_count}"
         proposed = Record(receipt, person, content, 0)
