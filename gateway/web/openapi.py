@@ -47,6 +47,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "Ticket": _object({"ticket": _text(), "number": _COUNT, "phase": _PHASE, "poll_s": _SECONDS}),
     "Board": _object(
         {
+            "programme": _text(),
             "wave": _text(),
             "phase": _PHASE,
             "opens_at": _INSTANT,
