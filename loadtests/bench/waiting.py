@@ -1,11 +1,9 @@
 """What does waiting cost? Redis memory for each who waits, commands per second, and the time of a tick."""
 
 import asyncio
-import json
 import random
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
@@ -36,7 +34,7 @@ LATE = 1_000  # present, anywhere below `called`
 STEP_US = 25_000
 TIMES = 200  # calls that are timed
 CLAIMS = 100  # in one batch
-POLLS_PER_S, POLLERS = 200, 100
+POLLS_PER_S = 200
 OPENS_S = 6.0
 MEASURED_S = 30.0
 QUICK_TICKS = "[redis]\ntick_ms = 50\n"  # four times as many: their jitter averages out sooner
@@ -144,7 +142,8 @@ def _ms(call: Callable[[], Any]) -> float:
 def commands_per_s(people: int, seconds: float) -> float:
     """Return what two `serve` send to Redis with so many in the room, under the same polls.
 
-    Admissions are paused, so that both rooms stay as they are.
+    Admissions are paused, so that both rooms stay as they are; the polls are for the board, as those of the
+    far are. Commands inside scripts count too.
     """
     terms = Terms(people, rate_per_s=50.0, burst=5, quota=1_000)
     with tempfile.TemporaryDirectory(prefix="gw-bench-") as name:
@@ -153,37 +152,31 @@ def commands_per_s(people: int, seconds: float) -> float:
             with redis.Redis(unix_socket_path=f"{name}/data/valkey.sock") as client:
                 room: Any = client
                 room.hset(room_key("room"), "paused", 1)
-                tickets = [_join(gateway.url) for _ in range(POLLERS)]
                 room.hset(room_key("room"), "issued", people)
-                while gateway.board()["cohort"] < people:
+                while not (board := gateway.board())["near"]:  # the draw is yet to come
                     time.sleep(0.1)
+                if board["cohort"] < people:
+                    raise RuntimeError("the wave opened before they were in the room")
                 before, began_s = _commands(room), time.monotonic()
-                asyncio.run(_poll(gateway.url, tickets, seconds))
+                asyncio.run(_poll(gateway.url, seconds))
                 return (_commands(room) - before) / (time.monotonic() - began_s)
         finally:
             gateway.stop()
 
 
-def _join(url: str) -> str:
-    request = urllib.request.Request(f"{url}/v1/waves/{system.WAVE}/tickets", method="POST")  # noqa: S310
-    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  our own
-        return str(json.load(answer)["ticket"])
+async def _poll(url: str, seconds: float) -> None:
+    """Ask for the board, evenly, whatever the answers take."""
+    path = f"/v1/waves/{system.WAVE}/board"
+    async with aiohttp.ClientSession(url) as session:
 
-
-async def _poll(url: str, tickets: Sequence[str], seconds: float) -> None:
-    """Ask for places, evenly, whatever the answers take."""
-    path = f"/v1/waves/{system.WAVE}/place"
-    async with aiohttp.ClientSession(url, cookie_jar=aiohttp.DummyCookieJar()) as session:
-
-        async def ask(ticket: str) -> None:
-            headers = {"Authorization": f"Bearer {ticket}"}
-            async with session.get(path, headers=headers) as answer:
+        async def ask() -> None:
+            async with session.get(path) as answer:
                 answer.raise_for_status()
                 await answer.read()
 
         async with asyncio.TaskGroup() as tasks:
-            for index in range(round(seconds * POLLS_PER_S)):
-                tasks.create_task(ask(tickets[index % len(tickets)]))
+            for _ in range(round(seconds * POLLS_PER_S)):
+                tasks.create_task(ask())
                 await asyncio.sleep(1 / POLLS_PER_S)
 
 
