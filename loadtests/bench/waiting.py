@@ -102,6 +102,8 @@ def _used_bytes(joined: int) -> int:
             scripts.run("leave", later(), [part for pair in pairs for part in pair])
         for name in ("missed", "lost"):
             client.setbit(scripts.key(name), joined - 1, 1)
+        while _info(client, "memory")["lazyfree_pending_objects"]:  # what RENAME has replaced
+            time.sleep(0.01)
         return int(client.memory_stats()["dataset.bytes"])  # used_memory less clients and scripts
 
 
