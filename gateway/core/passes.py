@@ -9,6 +9,7 @@ Twins: ``redis/scripts/{join,claim,look,leave,extend,accept}.lua``.
 from dataclasses import dataclass, field
 
 from gateway.core import bucket
+from gateway.core.calling import stock_target
 from gateway.core.room import Pass, Room, hold, mark_absent, mark_present, step
 from gateway.core.snapshot import Phase
 
@@ -92,9 +93,10 @@ def claim(room: Room, now_us: int, number: int, position: int) -> Answer:
         or len(room.passes) >= room.policy.form_cap
     ):
         return Answer("called", wait_us=check_in_us)
-    if room.level < bucket.TOKEN:
-        rank = room.present.count(0, position)
-        rate = room.policy.rate_milli_per_s
+    rank, rate = room.present.count(0, position), room.policy.rate_milli_per_s
+    target = stock_target(rate, check_in_us)
+    asked = bucket.tokens_asked(rank, burst=room.policy.burst, target=target)
+    if room.level < asked * bucket.TOKEN:
         wait_us = bucket.wait_us(room.level, rank, rate_milli_per_s=rate)
         return Answer("called", wait_us=min(max(wait_us, RETRY_US_MIN), check_in_us))
     return _issue(room, number, position)

@@ -143,11 +143,19 @@ def tick(room: Room, now_us: int, seen: list[int]) -> Snapshot:
     if room.phase in (Phase.OPEN, Phase.FULL, Phase.CLOSED):
         _expire(room)
     if room.phase is Phase.OPEN and not room.frozen:
-        _turn(room)
+        turned = _turn(room)
         target = min(_target(room), max(0, room.places_free))
         room.called = advance(
             room.present, called=room.called, ripe=room.ripe, issued=room.issued, target=target
         )
+        if turned:  # fit the window to those who are left in it, once `called` has moved
+            room.near = next_near(
+                room.present,
+                called=room.called,
+                near=room.near,
+                issued=room.issued,
+                target=_target(room),
+            )
     return snapshot(room)
 
 
@@ -164,16 +172,14 @@ def mark_absent(room: Room, position: int) -> None:
     room.fresh.clear(position)
 
 
-def _turn(room: Room) -> None:
-    """Once an interval: forget who was not seen in it, and fit the near window to who was."""
+def _turn(room: Room) -> bool:
+    """Once an interval: forget who was not seen in it; all who are near have been so for an interval."""
     if room.clock_us - room.turned_us < room.policy.check_in_s * 1_000_000:
-        return
+        return False
     room.turned_us = room.clock_us
     room.present, room.fresh = room.fresh, Bitmap()
     room.ripe = room.near
-    room.near = next_near(
-        room.present, called=room.called, near=room.near, issued=room.issued, target=_target(room)
-    )
+    return True
 
 
 def hold(room: Room, number: int, held: Pass) -> None:

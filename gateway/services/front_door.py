@@ -88,6 +88,7 @@ class FrontDoor:
             "called": snapshot.called,
             "near": snapshot.near,
             "advance_per_s": None if per_s is None else round(per_s, 2),
+            "approach_per_s": round(room.approach_per_s, 2),
             "admitted": snapshot.admitted,
             "quota": room.policy.quota,
             "places_left": places_left(room, snapshot),

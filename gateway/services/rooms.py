@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gateway.core import pacing
-from gateway.core.calling import NEAR_STOCKS, stock_target
+from gateway.core.calling import NEAR_STOCKS, approach_per_s, stock_target
 from gateway.core.draw import Draw, commitment, draw_secret, seed
 from gateway.core.policy import Policy
 from gateway.core.programme import Programme, Wave
@@ -67,14 +67,24 @@ class LiveRoom:
         )
         near_per_s = self.policy.rate_per_s * near_s / (self.policy.check_in_s * CHECK_IN_MARGIN)
         # The same pace in both, so that as many are expected to poll as wait, however it wavers.
-        come_per_s = self.pace_per_s(pacing.LONG_US) or self.policy.rate_per_s
-        far = come_per_s, self.wait_s(snapshot.issued - snapshot.near)
+        far = self.approach_per_s, self.wait_s(snapshot.issued - snapshot.near)
         self._stretch = pacing.stretch(*far, max(budget_per_s - near_per_s, budget_per_s / 10))
         self.polls_expected_per_s = near_per_s + pacing.load_per_s(self._stretch, *far)
 
+    @property
+    def approach_per_s(self) -> float:
+        """How many positions a second the near window may come closer."""
+        snapshot, policy = self.current(), self.policy
+        return approach_per_s(
+            called=snapshot.called,
+            near=snapshot.near,
+            rate_per_s=policy.rate_per_s,
+            check_in_s=policy.check_in_s,
+        )
+
     def wait_s(self, positions: int) -> float:
-        """Return how long ``called`` takes for so many positions, as far as one can tell."""
-        return max(0, positions) / (self.pace_per_s(pacing.LONG_US) or self.policy.rate_per_s)
+        """Return how soon ``called`` may have moved so far: who asks by then is not passed over."""
+        return max(0, positions) / self.approach_per_s
 
     def pace_per_s(self, window_us: int = pacing.SHORT_US) -> float | None:
         """Return how fast ``called`` moves; None where it is unknown.

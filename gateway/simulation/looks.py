@@ -9,7 +9,7 @@ import numpy as np
 
 from gateway.core import pacing
 from gateway.core.snapshot import Snapshot
-from gateway.services.front_door import board_poll_s, places_left
+from gateway.services.front_door import places_left
 from gateway.services.rooms import CHECK_IN_MARGIN, LiveRoom
 from gateway.simulation import arrivals, polls
 from gateway.simulation.calendar import JITTER, Calendar
@@ -97,12 +97,9 @@ class Looks:
         live = self._live
         check_in_s = live.policy.check_in_s * CHECK_IN_MARGIN
         near = position < snapshot.near
-        per_s = self._long_per_s or live.policy.rate_per_s
-        far_s = np.maximum(0, position - snapshot.near) / per_s
+        far_s = np.maximum(0, position - snapshot.near) / live.approach_per_s
         wait_s = polls.poll_s(far_s, live.stretch)
         by_board = self._visitors.by_board[visitors]
-        if not self._long_per_s:
-            wait_s[by_board] = board_poll_s(live, snapshot)
         wait_s[~by_board] = np.maximum(check_in_s, wait_s[~by_board])
         wait_s[near] = check_in_s
         # Once the page has the board it goes back to its place only when it is near.

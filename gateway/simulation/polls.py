@@ -13,9 +13,8 @@ MINUTE_S = 60
 
 def poll_s(far_s: Floats, stretched: float) -> Floats:
     """Return ``pacing.poll_s`` for each."""
-    share = min(pacing.PHI_MAX, pacing.PHI * stretched)
-    least, most = stretched * pacing.POLL_S_MIN, stretched * pacing.POLL_S_MAX
-    return np.minimum(most, np.maximum(least, share * far_s))
+    wanted_s = stretched * np.clip(pacing.PHI * far_s, pacing.POLL_S_MIN, pacing.POLL_S_MAX)
+    return np.minimum(wanted_s, pacing.PHI_MAX * far_s + pacing.POLL_S_MIN)
 
 
 def opening_poll_s(to_opening_s: float, waiting: int, budget_per_s: float, share: Floats) -> Floats:

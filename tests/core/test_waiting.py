@@ -125,9 +125,8 @@ def test_nobody_starves_nobody_is_overtaken_and_the_rate_is_kept(present_every: 
 
 SEEDED_BUGS = {
     "I-19 called advances by the rate alone": (room, "room.called = advance(", "room.called = min(room.issued, room.clock_us * room.policy.rate_milli_per_s // 10**9) or advance("),
-    "I-22 called runs ahead of the stock": (calling, "wanted = target - present.count(0, called)", "wanted = target"),
-    "I-22 everybody is told the same wait": (passes, "rank = room.present.count(0, position)", "rank = 0"),
-    "I-33 the near window never widens": (calling, "    needed = NEAR_STOCKS * target\n    share", "    return near\n    share"),
+    "I-22 everybody is told the same wait": (passes, "rank, rate = room.present.count(0, position), ", "rank, rate = 0, "),
+    "I-33 the near window does not move on": (calling, "    needed = NEAR_STOCKS * target\n    share", "    return called\n    share"),
     "I-33 absentees are never passed over": (calling, "max(ripe, called)", "called"),
 }  # fmt: skip
 

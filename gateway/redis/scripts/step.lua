@@ -5,6 +5,7 @@
 local TOKEN = 1000000000 -- units of the bucket in one token
 local STEP_US_MAX = 1000000
 local NEAR_STOCKS = 3
+local PRESENT_SHARE_MIN = 1 / 32
 local OPENING_SPREAD_US = 60000000
 
 local function next_phase(room, now_us)
@@ -28,9 +29,9 @@ local function stock_target(room)
 end
 
 local function near_at_opening(room)
-    local needed = NEAR_STOCKS * stock_target(room)
+    local target = stock_target(room)
     local intervals = math.max(1, math.ceil(OPENING_SPREAD_US / room.check_in_us))
-    return math.min(needed * intervals, room.issued + needed)
+    return math.min(math.ceil(target * intervals / PRESENT_SHARE_MIN), room.issued + NEAR_STOCKS * target)
 end
 
 local function is_admitting(room)

@@ -199,16 +199,14 @@
   /* Far from the front: position and wait follow from the board; nobody is asked anything personal. */
   function askFar() {
     return call('GET', api + 'board').then(function (a) {
-      var b = a.data, place, ahead, farS, pollS = b.poll_s;
+      var b = a.data, place, ahead, farS, pollS;
       if (a.status !== 200) { return refused(a, tick); }
       if (b.phase !== 'open' || !b.draw.seed) { return askPlace(); }
       place = draw.position(b.draw.seed, b.cohort, mine);
       if (place < b.near) { return askPlace(); }
       ahead = least(place - b.called);
-      if (b.advance_per_s) {
-        farS = (place - b.near) / b.advance_per_s;
-        pollS = b.stretch * Math.min(120, Math.max(4, Math.min(0.8 / b.stretch, 0.5) * farS));
-      }
+      farS = (place - b.near) / b.approach_per_s;
+      pollS = Math.min(b.stretch * Math.min(120, Math.max(4, 0.5 * farS)), 0.8 * farS + 4);
       VIEW.waiting({
         at: b.at, ahead: ahead, message: b.message, outlook: ahead < b.places_left ? 'likely' : 'unlikely',
         eta_s: b.advance_per_s && [ahead / b.advance_per_s * 0.85, ahead / b.advance_per_s * 1.25]
