@@ -18,7 +18,8 @@ from gateway.ports import PortUnavailableError
 CHECK_IN_MARGIN = 0.8  # asked a little early, so that a slow network stays in the interval
 STALE_S = 2.0  # a snapshot older than this is told to be old
 LEFT_EVERY_S = 1.0  # the bitmap of who left grows with the room: no load of every tick
-STOCK_MARGIN = 1.5  # times its target: beyond it, those who were passed over have come back
+STOCK_MARGIN = 1.1  # times its target: beyond it, those who were passed over have come back
+UNSETTLED_CHECK_INS = 2  # after the opening, before which nothing is known of who is there
 PRESENT_MAX = 20_000  # check-ins kept between two ticks
 
 
@@ -91,10 +92,13 @@ class LiveRoom:
 
         While the first looks after the opening come in, ``called`` runs ahead over those who are still to
         look, and then stands until they have been admitted: more are called and there than it aims at.
-        Neither is the pace of the wait, which then is the rate.
+        Neither is the pace of the wait, which then is the rate; and in the first check-ins all is unknown.
         """
         measured = self.advance.per_s(window_us)
         target = stock_target(self.policy.rate_milli_per_s, self.policy.check_in_s * 1_000_000)
+        open_us = self.current().now_us - self.current().opens_at_us
+        if open_us < UNSETTLED_CHECK_INS * self.policy.check_in_s * 1_000_000:
+            return None
         if measured is None or self.current().stock <= target * STOCK_MARGIN:
             return measured
         return min(measured, self.policy.rate_per_s) or self.policy.rate_per_s

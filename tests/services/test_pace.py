@@ -63,3 +63,12 @@ def test_a_wave_that_calls_nobody_any_more_does_not_lose_sight_of_its_crowd() ->
     live, told = a_room()
     observe(live, told, 1, stock=100)
     assert pacing.poll_s(live.wait_s(280_000), live.stretch) <= pacing.POLL_S_MAX * live.stretch
+
+
+def test_right_after_the_opening_no_pace_is_told() -> None:
+    live, told = a_room()
+    for second in range(1, 10):
+        now_us = told.now_us + second * 1_000_000
+        live.observe(replace(told, clock_us=second * 1_000_000, now_us=now_us, called=600 * second))
+    assert live.advance.per_s() is not None
+    assert live.pace_per_s() is None
