@@ -4,12 +4,17 @@ Reasons are fixed words: they travel to dead letters, logs and screens, and hold
 """
 
 import json
+from dataclasses import replace
 from typing import NoReturn
 
 from gateway.ports import IntakeEntry, Recording, RowOutcome
 
 PERSON_BYTES = 32
-INSTANT_US_MAX = 2**63 - 1  # what a 64-bit column holds
+WHOLE_MAX = 2**63 - 1  # what a 64-bit column holds
+
+PROBE = IntakeEntry("", "-", "-", "probe", bytes(PERSON_BYTES), b"{}", 0)
+PROBES = (PROBE, PROBE, replace(PROBE, receipt="probe-twin"))  # written, repeated, another's person
+PROBES_ANSWERED = [Recording.RECORDED, Recording.RECORDED, Recording.DUPLICATE]
 
 Kept = tuple[str, str, bytes, bytes]  # wave_id, programme_id, person, payload
 
@@ -20,8 +25,10 @@ def misfit(row: IntakeEntry) -> str:
         return "identifier-invalid"
     if len(row.person) != PERSON_BYTES:
         return "person-invalid"
-    if not 0 <= row.accepted_at_us <= INSTANT_US_MAX:
+    if not 0 <= row.accepted_at_us <= WHOLE_MAX:
         return "instant-invalid"
+    if not (0 <= row.number <= WHOLE_MAX and 0 <= row.serial <= WHOLE_MAX):
+        return "number-invalid"
     return "" if _is_form(row.payload) else "payload-invalid"
 
 

@@ -228,6 +228,8 @@ MISFITS: dict[str, dict[str, Any]] = {
     "empty payload": {"payload": b""},
     "instant too large": {"accepted_at_us": 2**63},
     "instant negative": {"accepted_at_us": -1},
+    "number too large": {"number": 2**63},
+    "serial negative": {"serial": -1},
 }
 
 
@@ -310,7 +312,7 @@ async def test_the_files_are_for_our_eyes_only(tmp_path: Path) -> None:
 
 async def test_every_commit_is_on_disk_before_it_is_told(tmp_path: Path) -> None:
     async with opened(tmp_path / "r.db") as store:
-        found = await store._run(
+        found = await store._file.run(
             lambda db: {
                 name: db.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
@@ -389,7 +391,7 @@ async def test_a_full_disk_is_an_outage_and_passes(tmp_path: Path) -> None:
     big = [row(serial, payload=b'{"a":"%s"}' % (b"x" * 4_000)) for serial in range(200)]
     async with opened(path) as store:
         await store.put([row(1_000)])
-        await store._run(lambda db: db.execute("PRAGMA max_page_count = 20").fetchone())
+        await store._file.run(lambda db: db.execute("PRAGMA max_page_count = 20").fetchone())
         with pytest.raises(PortUnavailableError, match="full"):
             await store.put(big)
         assert rows_of(path).keys() == {"R1000"}
@@ -411,11 +413,11 @@ async def test_a_cancelled_put_may_be_sent_again(tmp_path: Path) -> None:
 async def test_a_disk_that_hangs_collects_no_endless_queue(tmp_path: Path) -> None:
     hanging = threading.Event()
     async with opened(tmp_path / "r.db") as store:
-        jobs = [asyncio.create_task(store._run(lambda _: hanging.wait())) for _ in range(4)]
+        jobs = [asyncio.create_task(store._file.run(lambda _: hanging.wait())) for _ in range(4)]
         await asyncio.sleep(0)
         jobs[3].cancel()
         await asyncio.gather(jobs[3], return_exceptions=True)
-        jobs[3] = asyncio.create_task(store._run(lambda _: True))
+        jobs[3] = asyncio.create_task(store._file.run(lambda _: True))
         await asyncio.sleep(0)
         with pytest.raises(PortUnavailableError, match="earlier batches"):
             await store.put([row(1)])
@@ -429,8 +431,8 @@ async def test_lost_constraints_are_found_by_the_probe(tmp_path: Path) -> None:
     async with opened(path) as store:
         await store.probe()
     with other_connection(path) as db:
-        schema = sqlite.SCHEMA.replace("UNIQUE (programme_id, person)", "CHECK (1)")
-        assert schema != sqlite.SCHEMA
+        schema = sqlite.REGISTRATIONS.replace("UNIQUE (programme_id, person)", "CHECK (1)")
+        assert schema != sqlite.REGISTRATIONS
         db.executescript(f"DROP TABLE registrations; {schema}")
     async with opened(path) as store:
         with pytest.raises(PortUnavailableError, match="apart"):
