@@ -4,6 +4,7 @@ Reasons are fixed words: they travel to dead letters, logs and screens, and hold
 """
 
 import json
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -30,6 +31,20 @@ def misfit(row: IntakeEntry) -> str:
     if not (0 <= row.number <= WHOLE_MAX and 0 <= row.serial <= WHOLE_MAX):
         return "number-invalid"
     return "" if _is_form(row.payload) else "payload-invalid"
+
+
+async def put_fitting(
+    rows: Sequence[IntakeEntry],
+    put: Callable[[Sequence[IntakeEntry]], Awaitable[Sequence[RowOutcome]]],
+) -> list[RowOutcome]:
+    """Refuse the misfits, put the others, and return one outcome per row, in their order."""
+    reasons = [misfit(row) for row in rows]
+    fitting = [row for row, reason in zip(rows, reasons, strict=True) if not reason]
+    outcomes = iter(await put(fitting) if fitting else ())
+    return [
+        RowOutcome(row.receipt, Recording.REJECTED, reason) if reason else next(outcomes)
+        for row, reason in zip(rows, reasons, strict=True)
+    ]
 
 
 def kept(row: IntakeEntry) -> Kept:
