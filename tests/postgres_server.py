@@ -27,7 +27,7 @@ class OwnPostgres:
         self.folder = Path(tempfile.mkdtemp(prefix="gw"))
         self.process: subprocess.Popen[Any] | None = None
         self.port = _free_port()
-        self._as: dict[str, Any] = {"cwd": self.folder, "stdin": subprocess.DEVNULL}
+        self._as: dict[str, Any] = {"cwd": str(self.folder), "stdin": subprocess.DEVNULL}
         self._binaries = BINARIES
         if os.geteuid() == 0:  # the server refuses to be root
             user = pwd.getpwnam(UNPRIVILEGED)
@@ -51,14 +51,7 @@ class OwnPostgres:
 
     def start(self) -> None:
         log = (self.folder / "log").open("ab")
-        command = [
-            self._binaries / "bin" / "postgres",
-            "-D",
-            self._data,
-            "-F",
-            "-p",
-            str(self.port),
-        ]
+        command = [self._binary("postgres"), "-D", self._data, "-F", f"--port={self.port}"]
         command += ["-k", str(self.folder), "-c", "listen_addresses=127.0.0.1"]
         command += ["-c", "log_min_messages=panic", "-c", "max_connections=60"]
         with log:
@@ -79,18 +72,11 @@ class OwnPostgres:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _answers(self) -> bool:
-        ready = [
-            self._binaries / "bin" / "pg_isready",
-            "-q",
-            "-h",
-            self.folder,
-            "-p",
-            str(self.port),
-        ]
+        ready = [self._binary("pg_isready"), "-q", "-h", str(self.folder), f"-p{self.port}"]
         return subprocess.run(ready, check=False, **self._as).returncode == 0
 
     def _binary(self, name: str) -> str:
-        return str(self._binaries / "bin" / name)
+        return f"{self._binaries}/bin/{name}"
 
     def _run(self, name: str, *args: str) -> None:
         command = [self._binary(name), *args]

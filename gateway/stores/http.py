@@ -6,6 +6,7 @@ a service that names a time is left alone until then.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -86,13 +87,23 @@ class HttpStore:
         return await self._batch(rows[:middle]) + await self._batch(rows[middle:])
 
     async def _each(self, rows: Sequence[IntakeEntry]) -> list[RowOutcome]:
-        """Send the rows one by one, as many at once as there are connections."""
-        sending = [asyncio.ensure_future(self._one(row)) for row in rows]
+        """Send the rows one by one, as many at once as there are connections, one person's in turn."""
+        by_person: defaultdict[tuple[str, bytes], list[int]] = defaultdict(list)
+        for place, row in enumerate(rows):
+            by_person[row.programme_id, row.person].append(place)
+        outcomes: dict[int, RowOutcome] = {}
+
+        async def send(places: Sequence[int]) -> None:
+            for place in places:
+                outcomes[place] = await self._one(rows[place])
+
+        sending = [asyncio.ensure_future(send(places)) for places in by_person.values()]
         try:
-            return await asyncio.gather(*sending)
+            await asyncio.gather(*sending)
         finally:  # after one failure the others are of no use
             for task in sending:
                 task.cancel()
+        return [outcomes[place] for place in range(len(rows))]
 
     async def _one(self, row: IntakeEntry) -> RowOutcome:
         body = msgspec.json.encode(contract.row(row))
