@@ -90,10 +90,12 @@ def deliver(config: Path) -> None:
 def check_config(config: Path) -> None:
     """Say everything that is wrong with settings, programmes and keys, or that nothing is."""
     from gateway.secrets import exist, load_secrets
+    from gateway.store_settings import store_of
 
     settings, programmes = _load(config)
     if exist(settings.secrets.dir):
         load_secrets(settings.secrets.dir)
+    store_of(settings, b"")  # opens nothing, and says what it could not open
     for programme in programmes:
         waves = ", ".join(wave.id for wave in programme.waves)
         click.echo(f"programme {programme.id}: {len(programme.fields)} fields; waves {waves}")

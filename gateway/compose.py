@@ -37,7 +37,7 @@ from gateway.services.operations import Condition, Operations
 from gateway.services.recovery import Keeper
 from gateway.services.rooms import Rooms
 from gateway.settings import Operator, Public, Settings
-from gateway.stores.opening import open_store
+from gateway.store_settings import store_of
 from gateway.watches import (
     check_safety,
     report_process,
@@ -140,7 +140,7 @@ async def deliver(
     configure(settings.log.level)
     metrics = Metrics(metrics_directory(settings.data.dir))
     condition = Condition(process=_process_name(), pid=os.getpid())
-    store = open_store(settings.store.url)
+    store = store_of(settings, secrets.pepper)
     waves = [wave for programme in programmes for wave in programme.waves]
     async with redis_adapters(settings, condition) as redis:
         keeper = Keeper(

@@ -27,6 +27,7 @@ CREDENTIAL, OPERATORS = "ctl.credential", "operators.json"
 OPERATOR_ID = "local"
 RING_LINE = re.compile(r"(0|[1-9][0-9]{0,2}) ([0-9a-f]{64})\n?")
 SINGLE_LINE = re.compile(r"([0-9a-f]{64})\n?")
+CREDENTIAL_LINE = re.compile(r"([!-~]{1,4096})\n?")
 OTHERS = 0o007  # the permission bits of everybody else; a group may read, as mounted secrets need
 
 
@@ -90,6 +91,21 @@ def load_secrets(directory: str | Path) -> Secrets:
     if faults or not (ticket and pass_ and pepper and draw):
         raise ConfigurationError(*faults)
     return Secrets(ticket, pass_, pepper, draw)
+
+
+def read_credential(path: str | Path) -> str:
+    """Read what opens a neighbour's door: one line, kept like a key.
+
+    Raises:
+        ConfigurationError: it cannot be read, is empty, or is readable by everybody.
+
+    """
+    faults: list[Fault] = []
+    wanted = "must hold one line of 1 to 4096 printable ASCII characters"
+    match = _match(Path(path), CREDENTIAL_LINE, wanted, faults)
+    if match is None:
+        raise ConfigurationError(*faults)
+    return match[1]
 
 
 def _write(path: Path, text: str) -> None:

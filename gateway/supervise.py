@@ -107,7 +107,7 @@ def prepare_secrets(settings: Settings) -> bool:
 
     """
     first = not exist(settings.secrets.dir)
-    if first and (data.valkey_directory(settings).exists() or data.store_file(settings).exists()):
+    if first and data.hold_registrations(settings):
         reason = f"holds no keys, but {settings.data.dir} holds data made with some: restore them"
         raise ConfigurationError(Fault(settings.secrets.dir, "", reason))
     if first:

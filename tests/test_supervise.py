@@ -321,7 +321,12 @@ def test_fresh_begins_without_queue_registrations_and_keys_and_deletes_nothing_e
 
 @pytest.mark.parametrize(
     "elsewhere",
-    [{"GATEWAY_REDIS_URL": "redis://127.0.0.1:1"}, {"GATEWAY_STORE_URL": "sqlite:////srv/r.db"}],
+    [
+        {"GATEWAY_REDIS_URL": "redis://127.0.0.1:1"},
+        {"GATEWAY_STORE_URL": "sqlite:////srv/r.db"},
+        {"GATEWAY_STORE_URL": "postgresql:///registrations"},
+        {"GATEWAY_STORE_URL": "https://registry.example/v1"},
+    ],
 )
 def test_fresh_refuses_data_that_lie_elsewhere(place: Place, elsewhere: dict[str, str]) -> None:
     place.data.mkdir()
