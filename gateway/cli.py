@@ -62,7 +62,8 @@ def up(config: Path, *, fresh: bool, yes: bool) -> None:
         click.echo(banner(settings, running, waves, ctl=_ctl_command(), took_s=took_s))
         _ready()
 
-    run(settings, config, os.environ, fresh=fresh, on_ready=on_ready, say=_say)
+    ids = [programme.id for programme in programmes]
+    run(settings, config, os.environ, ids, fresh=fresh, on_ready=on_ready, say=_say)
 
 
 @cli.command()
@@ -94,7 +95,8 @@ def check_config(config: Path) -> None:
 
     settings, programmes = _load(config)
     if exist(settings.secrets.dir):
-        load_secrets(settings.secrets.dir)
+        ids = [programme.id for programme in programmes]
+        load_secrets(settings.secrets.dir, ids, encrypt=settings.intake.encrypt)
     store_of(settings, b"")  # opens nothing, and says what it could not open
     for programme in programmes:
         waves = ", ".join(wave.id for wave in programme.waves)
@@ -147,7 +149,9 @@ def _load_process(config: Path) -> "tuple[Settings, tuple[Programme, ...], Secre
     if settings.redis.url == EMBEDDED:
         reason = '"embedded" is for `gateway up`; give the URL of a server that runs'
         raise ConfigurationError(Fault(str(config), "redis.url", reason))
-    return settings, programmes, load_secrets(settings.secrets.dir)
+    ids = [programme.id for programme in programmes]
+    secrets = load_secrets(settings.secrets.dir, ids, encrypt=settings.intake.encrypt)
+    return settings, programmes, secrets
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

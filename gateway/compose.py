@@ -37,7 +37,7 @@ from gateway.services.operations import Condition, Operations
 from gateway.services.recovery import Keeper
 from gateway.services.rooms import Rooms
 from gateway.settings import Operator, Public, Settings
-from gateway.store_settings import store_of
+from gateway.store_settings import sealed, store_of
 from gateway.watches import (
     check_safety,
     report_process,
@@ -155,7 +155,7 @@ async def deliver(
         )
         await keeper.prepare()
         delivery = Delivery(
-            redis.intake,
+            sealed(redis.intake, settings, secrets),
             store,
             waves,
             condition.process,
@@ -196,7 +196,7 @@ def _public_services(
         front_door=FrontDoor(redis.rooms, secrets.ticket, system_random.token_bytes),
         admission=Admission(redis.rooms, secrets.pass_),
         intake=Intake(
-            redis.intake,
+            sealed(redis.intake, settings, secrets),
             tuple(programme.id for programme in programmes),
             secrets.pepper,
             system_random.token_bytes,

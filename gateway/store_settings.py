@@ -1,10 +1,13 @@
-"""Which store do the settings mean, and with which credential? The store is put together here."""
+"""Which store do the settings mean, and how do forms wait for it? Both are put together here."""
 
+import secrets as system_random
 from functools import partial
 
 from gateway.core.form import content_digest
 from gateway.faults import ConfigurationError, Fault
-from gateway.secrets import read_credential
+from gateway.ports import IntakePort
+from gateway.redis.sealed import SealedIntake
+from gateway.secrets import Secrets, read_credential
 from gateway.settings import Settings, ledger_file
 from gateway.stores.opening import Store, StoreOptions, StoreUrlError, open_store
 
@@ -28,3 +31,9 @@ def store_of(settings: Settings, pepper: bytes) -> Store:
         return open_store(said.url, options)
     except StoreUrlError as error:
         raise ConfigurationError(Fault("store.url", "", str(error))) from error
+
+
+def sealed(inner: IntakePort, settings: Settings, secrets: Secrets) -> SealedIntake:
+    """Return the intake through which forms go sealed, or in clear where settings say so."""
+    encrypt = settings.intake.encrypt
+    return SealedIntake(inner, secrets.payload, system_random.token_bytes, encrypt=encrypt)

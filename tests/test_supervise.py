@@ -349,6 +349,15 @@ def test_keys_are_made_once_and_never_beside_data_that_need_older_ones(place: Pl
         prepare_secrets(settings)
 
 
+def test_payload_keys_are_made_where_forms_are_to_be_sealed(place: Place) -> None:
+    said = {"GATEWAY_DATA_DIR": str(place.data), "GATEWAY_INTAKE_ENCRYPT": "true"}
+    place.data.mkdir()
+    assert prepare_secrets(load_settings(None, {**said, "GATEWAY_INTAKE_ENCRYPT": "false"}), ["p"])
+    assert not (place.data / "secrets" / "payload-p.key").exists()
+    assert prepare_secrets(load_settings(None, said), ["p"]) is False
+    assert (place.data / "secrets" / "payload-p.key").exists()
+
+
 def test_a_lock_whose_holder_is_dead_is_waited_for(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

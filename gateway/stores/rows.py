@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
+from gateway.core.sealing import is_sealed
 from gateway.ports import IntakeEntry, Recording, RowOutcome
 
 PERSON_BYTES = 32
@@ -30,6 +31,8 @@ def misfit(row: IntakeEntry) -> str:
         return "instant-invalid"
     if not (0 <= row.number <= WHOLE_MAX and 0 <= row.serial <= WHOLE_MAX):
         return "number-invalid"
+    if is_sealed(row.payload):
+        return "payload-sealed"  # its key is missing, or wrong
     return "" if _is_form(row.payload) else "payload-invalid"
 
 
