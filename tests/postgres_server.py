@@ -35,7 +35,19 @@ class OwnPostgres:
             self._as |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
             if not _is_open_to_all(BINARIES):
                 self._binaries = Path(shutil.copytree(BINARIES, self.folder / "install"))
-        self._run("initdb", "-D", self._data, "-U", "owner", "-A", "trust", "-E", "UTF8", "-N")
+        self._run(
+            "initdb",
+            "-D",
+            self._data,
+            "-U",
+            "owner",
+            "-A",
+            "trust",
+            "--auth-host=scram-sha-256",
+            "-E",
+            "UTF8",
+            "-N",
+        )
 
     @property
     def _data(self) -> str:

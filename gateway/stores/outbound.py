@@ -6,6 +6,7 @@ environment, compression and redirects are off.
 """
 
 import errno
+import io
 import ipaddress
 import socket
 from collections.abc import Mapping
@@ -63,8 +64,9 @@ class Outbound:
             raise PortUnavailableError("the store is closed")
         session = self._session = self._session or self._new_session()
         try:
+            data = None if body is None else io.BytesIO(body)  # written in parts
             async with session.request(
-                method, self._url, data=body, headers=headers, allow_redirects=False
+                method, self._url, data=data, headers=headers, allow_redirects=False
             ) as response:
                 text = await _read(response.content)
                 wait_s = _retry_after_s(response.headers) if response.status in (429, 503) else 0.0

@@ -20,6 +20,10 @@ IDLE_S_MAX = 300.0
 STATEMENTS_KEPT = 16  # prepared, per connection
 LOCK = 0x7267_7374  # of those who make the schema: "rgst"
 SCHEMA_VERSION = 1
+# Not to_regclass: behind the lock it may still answer from before.
+HAS_SCHEMA = """
+SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'gateway_schema' AND pg_table_is_visible(oid))
+"""
 VERSION = "SELECT version FROM gateway_schema"
 
 Connection = Any  # asyncpg's, which is untyped
@@ -107,10 +111,10 @@ async def _prepare(db: Connection) -> None:
     """
     if await db.fetchval("SHOW server_encoding") != "UTF8":
         raise PortUnavailableError("PostgreSQL: the database's encoding must be UTF8")
-    if await db.fetchval("SELECT to_regclass('gateway_schema')") is None:
+    if not await db.fetchval(HAS_SCHEMA):
         async with db.transaction():
             await db.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
-            if await db.fetchval("SELECT to_regclass('gateway_schema')") is None:
+            if not await db.fetchval(HAS_SCHEMA):
                 await db.execute(
                     files("gateway.stores").joinpath("postgres.sql").read_text("utf-8")
                 )

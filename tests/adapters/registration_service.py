@@ -62,6 +62,8 @@ class RegistrationService:
     released: asyncio.Event = field(default_factory=asyncio.Event)
     slow_s: float = 0.05
     url: str = ""
+    busiest: int = 0  # calls at the same time
+    _under_way: int = 0
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=1_048_576)
@@ -77,7 +79,10 @@ class RegistrationService:
         receipts = [entry.receipt for entry in entries]
         self.calls.append(Call(request.method, dict(request.headers), receipts))
         if act is Act.SLOW:
+            self._under_way += 1
+            self.busiest = max(self.busiest, self._under_way)
             await asyncio.sleep(self.slow_s)
+            self._under_way -= 1
         early = self._early(act, receipts)
         if early is not None:
             return early
@@ -98,7 +103,9 @@ class RegistrationService:
             return web.json_response({"recording": "perhaps", "outcomes": "all is well"})
         if act is Act.OTHERS:
             outcomes = [RowOutcome("R-other", Recording.RECORDED) for _ in receipts]
-        return _told(outcomes, is_batch=is_batch)
+        response = _told(outcomes, is_batch=is_batch)
+        response.set_cookie("session", "1")
+        return response
 
     async def _look(self, request: web.Request) -> web.Response:
         act = self.script.pop(0) if self.script else self.always

@@ -195,11 +195,17 @@ _databases = count(1)
 async def a_database(server: OwnPostgres) -> AsyncIterator[str]:
     """Yield the name of a new, empty one."""
     name = f"d{next(_databases)}"
+    await _administer(server, f"CREATE DATABASE {name}")
+    try:
+        yield name
+    finally:
+        await _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _administer(server: OwnPostgres, statement: str) -> None:
     db = await asyncpg.connect(server.url("postgres"))
     try:
-        await db.execute(f"CREATE DATABASE {name}")
-        yield name
-        await db.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await db.execute(statement)
     finally:
         await db.close()
 
