@@ -40,6 +40,7 @@ from gateway.settings import Operator, Public, Settings
 from gateway.store_settings import sealed, store_of
 from gateway.watches import (
     check_safety,
+    prepare_rooms,
     report_process,
     report_recovery,
     see_rooms,
@@ -153,7 +154,7 @@ async def deliver(
             secrets.pepper,
             report_recovery,
         )
-        await keeper.prepare()
+        await prepare_rooms(keeper, told_to_stop)
         delivery = Delivery(
             sealed(redis.intake, settings, secrets),
             store,

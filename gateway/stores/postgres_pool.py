@@ -15,7 +15,7 @@ import asyncpg
 
 from gateway.ports import PortUnavailableError
 
-CONNECTIONS_MAX = 4  # batches, checkpoints, a probe; more callers wait within their deadline
+CONNECTIONS_MAX = 18  # delivery's batches, checkpoints, a probe; opened as needed, the others wait
 IDLE_S_MAX = 300.0
 STATEMENTS_KEPT = 16  # prepared, per connection
 LOCK = 0x7267_7374  # of those who make the schema: "rgst"
