@@ -104,6 +104,19 @@ def check_config(config: Path) -> None:
     click.echo(f"{config} and {len(programmes)} programmes: nothing is wrong")
 
 
+@cli.command("export")
+@config_option
+@click.option("--programme", required=True, help="The programme's id.")
+@click.option("--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def export_(config: Path, programme: str, kind: str, file: Path) -> None:
+    """Write a programme's registrations from the store into a new FILE. It holds personal data."""
+    from gateway.export_command import run
+
+    settings, programmes = _load(config)
+    _say(run(settings, programmes, programme, kind, file))
+
+
 @cli.command(
     "verify-draw", context_settings={"ignore_unknown_options": True}, add_help_option=False
 )

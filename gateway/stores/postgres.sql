@@ -1,4 +1,4 @@
--- Schema 1 of the registration store in PostgreSQL (16 or newer).
+-- Schema 1 of the registration store in PostgreSQL.
 --
 -- `gateway deliver` runs this by itself where its role may create tables. An owner who grants no more
 -- than is needed runs it with psql, and then:
