@@ -5,6 +5,7 @@ It records in memory by the rules of every store, in batches and singly, and not
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -177,14 +178,16 @@ async def _endless(request: web.Request) -> web.StreamResponse:
 
 
 @asynccontextmanager
-async def serving(service: RegistrationService) -> AsyncIterator[RegistrationService]:
+async def serving(
+    service: RegistrationService, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[RegistrationService]:
     """Run it on a free port of loopback."""
     runner = web.AppRunner(service.application(), shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     port = runner.addresses[0][1]
-    service.url = f"http://127.0.0.1:{port}/registrations"
+    service.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}/registrations"
     try:
         yield service
     finally:

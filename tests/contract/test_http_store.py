@@ -3,12 +3,18 @@
 import asyncio
 import ipaddress
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from gateway.ports import PortUnavailableError
 from gateway.stores.http import HttpStore
@@ -247,6 +253,41 @@ async def test_a_name_that_leads_to_a_private_address_is_judged_when_it_is_calle
     assert (await lenient.call("GET")).status == 405
     await strict.close()
     await lenient.close()
+
+
+async def test_a_certificate_that_nobody_vouches_for_ends_the_call(
+    tmp_path: Path, service: RegistrationService
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed(tmp_path))
+    async with serving(service, context):
+        assert service.url.startswith("https://")
+        outbound = Outbound(service.url, deadline_s=2.0)
+        with pytest.raises(PortUnavailableError, match="certificate"):
+            await outbound.call("GET")
+        await outbound.close()
+    assert service.calls == []
+
+
+def self_signed(folder: Path) -> Path:
+    """Make a key and a certificate for loopback, in one file."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path = folder / "server.pem"
+    path.write_bytes(key.private_bytes(pem, *private) + certificate.public_bytes(pem))
+    return path
 
 
 async def test_the_environment_leads_no_call_elsewhere(

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.registration_service import RegistrationService, serving
-from tests.applicants import Applicant, nik
+from tests.applicants import Applicant, call, nik
 from tests.contract.store_benches import a_database, rows_of_database
 from tests.gateways import RunningGateway, a_gateway
 from tests.postgres_server import OwnPostgres
 from tests.support import wait_for
+from tests.valkeys import OwnValkey
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -100,6 +101,31 @@ def test_registrations_go_to_a_service_and_leave_no_form_here(
             assert not gateway.store_file.exists()
     files = [file for file in ledger.parent.glob("ledger.db*") if file.is_file()]
     assert form["nik"].encode() not in b"".join(file.read_bytes() for file in files)
+
+
+def test_a_lost_room_is_put_back_from_what_is_kept_of_a_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """I-8, I-10: the person still counts, and the same content still gets the same receipt."""
+    valkey = OwnValkey()
+    valkey.start()
+    with a_service() as service:
+        monkeypatch.setenv("GATEWAY_STORE_URL", service.url)
+        with a_gateway(quota=5, redis_url=valkey.url) as gateway:
+            receipt, form = registered(gateway)
+            with valkey.client() as client:
+                client.flushall()
+            twin = Applicant(gateway.public_url, gateway.wave, person=1)
+            twin.join()  # once the room takes people again
+            twin.wait_for_turn()
+            twin.claim()
+            other = {**form, "name": "Somebody Else"}
+            status, problem = call(twin.url("registrations"), "POST", other, twin.held)
+            assert (status, problem["type"].rsplit("/", 1)[1]) == (409, "already-registered")
+            status, document = twin.register()
+            assert (status, document["receipt"]) == (201, receipt)
+            assert list(service.rows.rows) == [receipt]
+    valkey.kill()
 
 
 def _receipts(ledger: Path) -> list[str]:
