@@ -337,14 +337,17 @@ def test_fresh_refuses_data_that_lie_elsewhere(place: Place, elsewhere: dict[str
     assert (place.data / "valkey").exists()
 
 
-def test_keys_are_made_once_and_never_beside_data_that_need_older_ones(place: Place) -> None:
+@pytest.mark.parametrize("made_with_keys", ["valkey", "registrations.db", "ledger.db"])
+def test_keys_are_made_once_and_never_beside_data_that_need_older_ones(
+    place: Place, made_with_keys: str
+) -> None:
     settings = load_settings(None, {"GATEWAY_DATA_DIR": str(place.data)})
     place.data.mkdir()
     assert prepare_secrets(settings) is True
     assert prepare_secrets(settings) is False
     for key in (place.data / "secrets").iterdir():
         key.unlink()
-    (place.data / "valkey").mkdir()
+    (place.data / made_with_keys).mkdir()
     with pytest.raises(ConfigurationError, match=r"holds no keys.*restore them"):
         prepare_secrets(settings)
 

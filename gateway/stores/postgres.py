@@ -10,7 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from asyncpg import DataError, IntegrityConstraintViolationError, RaiseError
+from asyncpg import (
+    CardinalityViolationError,
+    DataError,
+    IntegrityConstraintViolationError,
+    PLPGSQLError,
+    WithCheckOptionViolationError,
+)
 
 from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutcome
 from gateway.stores.postgres_pool import Connection, PostgresPool
@@ -44,8 +50,14 @@ ON CONFLICT (wave_id) DO UPDATE SET document = excluded.document
 MAY_DELETE = "SELECT has_table_privilege('registrations', 'DELETE')"
 MAY_SAVE = "SELECT has_table_privilege('checkpoints', 'UPDATE')"
 
-# Of the row, not of the server: a constraint, a value, or a trigger that says no.
-ROW_ERRORS = (IntegrityConstraintViolationError, DataError, RaiseError)
+# Of the row, not of the server: a constraint, a value, a view's check, or a trigger that says no.
+ROW_ERRORS = (
+    CardinalityViolationError,
+    DataError,
+    IntegrityConstraintViolationError,
+    PLPGSQLError,
+    WithCheckOptionViolationError,
+)
 
 
 class PostgresStore:

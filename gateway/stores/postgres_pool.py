@@ -36,6 +36,7 @@ class PostgresPool:
         self._url, self._deadline_s = url, deadline_s
         self._password = password or None  # None: the URL's, or the environment's
         self._pool: Any = None
+        self._opening = asyncio.Lock()
         self._is_closed = False
         self._is_prepared = False
 
@@ -73,25 +74,30 @@ class PostgresPool:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
-        if self._pool is None:
-            self._pool = asyncpg.create_pool(
-                self._url,
-                password=self._password,
-                min_size=0,
-                max_size=CONNECTIONS_MAX,
-                max_inactive_connection_lifetime=IDLE_S_MAX,
-                statement_cache_size=STATEMENTS_KEPT,
-                timeout=self._deadline_s,
-            )
-            await self._pool
-        db = await self._pool.acquire()
+        pool = await self._opened()
+        db = await pool.acquire()
         try:
             yield db
         except BaseException:
             db.terminate()
             raise
         finally:
-            await self._pool.release(db)
+            await pool.release(db)
+
+    async def _opened(self) -> Any:
+        async with self._opening:
+            if self._pool is None:
+                pool = asyncpg.create_pool(
+                    self._url,
+                    password=self._password,
+                    min_size=0,
+                    max_size=CONNECTIONS_MAX,
+                    max_inactive_connection_lifetime=IDLE_S_MAX,
+                    statement_cache_size=STATEMENTS_KEPT,
+                    timeout=self._deadline_s,
+                )
+                self._pool = await pool
+        return self._pool
 
 
 async def _promise(db: Connection, deadline_s: float) -> None:

@@ -150,6 +150,12 @@ OBJECTIONS = {
         CREATE TRIGGER no BEFORE INSERT ON registrations FOR EACH ROW EXECUTE FUNCTION no()""",
         "constraint",
     ),
+    "a trigger's own assertion": (
+        """CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN ASSERT NEW.serial <> 9; RETURN NEW; END';
+        CREATE TRIGGER no BEFORE INSERT ON registrations FOR EACH ROW EXECUTE FUNCTION no()""",
+        "constraint",
+    ),
     "a trigger that says nothing": (
         """CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS
         'BEGIN IF NEW.serial = 9 THEN RETURN NULL; END IF; RETURN NEW; END';
@@ -234,10 +240,9 @@ async def test_two_processes_with_the_same_rows_record_each_once(database: Datab
     assert len(await database.rows()) == 200
 
 
-async def test_connections_are_bounded_and_shared(database: Database) -> None:
+async def test_connections_are_bounded_and_shared_from_the_first_call(database: Database) -> None:
     """I-45."""
     store = database.store()
-    await store.probe()
     batches = [[row(10 * n + i) for i in range(5)] for n in range(24)]
     await asyncio.gather(*(recordings(store, *batch) for batch in batches))
     open_ = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
