@@ -3,7 +3,9 @@ and behind HTTP; also when the store is down, stalls, or fails after the commit 
 """
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from typing import Any
 import pytest
 
 from gateway.ports import IntakeEntry, PortUnavailableError
+from gateway.services.delivery import Delivery
+from tests.adapters.intake import MemoryIntake, loop_us
 from tests.contract.store_benches import (
     BENCHES,
     DUPLICATE,
@@ -25,6 +29,8 @@ from tests.contract.store_benches import (
     row,
 )
 from tests.postgres_server import OwnPostgres
+from tests.services.delivery_world import WAVES, Meter
+from tests.support import wait_until
 
 
 @pytest.fixture(params=BENCHES)
@@ -227,3 +233,30 @@ async def test_down_no_checkpoint_is_told_to_be_kept_that_is_not(bench: Bench) -
             assert not bench.keeps_forms
             kept = {"one": "1"}
     assert await bench.archive.checkpoints() == kept
+
+
+async def test_whatever_fails_delivery_brings_every_entry_into_the_store_once(bench: Bench) -> None:
+    """I-1, I-9, F-11, F-12, F-13: outages, stalls and lost answers, one after the other."""
+    rng, intake = random.Random(7), MemoryIntake()
+    delivery = Delivery(
+        intake, bench.store, WAVES, "one",
+        max_per_s=2_000, batch_max=20, meter=Meter(), rng=rng, now_us=loop_us,
+        put_s_max=0.5, reclaim_idle_s=1.0,
+    )  # fmt: skip
+    stop, sent = asyncio.Event(), {}
+    running = asyncio.create_task(delivery.run(stop))
+    for turn, fault in enumerate([bench.down, bench.stalled, nullcontext] * 3):
+        if fault is nullcontext:
+            bench.cut()
+        for serial in range(20 * turn, 20 * turn + 20):
+            person = serial.to_bytes(32, "big")
+            form = b'{"serial":%d}' % serial
+            sent[f"R{serial}"] = intake.append(WAVES[0], f"R{serial}", person, form)
+        with fault():
+            await asyncio.sleep(0.15)
+    await wait_until(lambda: intake.is_empty, timeout_s=60, what="all is delivered")
+    stop.set()
+    await running
+    assert intake.stream(WAVES[0]).dead == []
+    assert await bench.rows() == {receipt: columns(entry) for receipt, entry in sent.items()}
+    assert {record.state for record in intake.records.values()} == {"recorded"}
