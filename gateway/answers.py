@@ -132,6 +132,7 @@ class IntakeEntry:
     deliveries: int = 1  # how often it was handed out
     number: int = 0  # of the ticket whose pass was spent; recovery needs it
     serial: int = 0  # of that pass
+    content: bytes = b""  # 16 bytes: keyed digest of the form, where the form itself is not kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,9 +37,10 @@ from gateway.services.operations import Condition, Operations
 from gateway.services.recovery import Keeper
 from gateway.services.rooms import Rooms
 from gateway.settings import Operator, Public, Settings
-from gateway.stores.opening import open_store
+from gateway.store_settings import sealed, store_of
 from gateway.watches import (
     check_safety,
+    prepare_rooms,
     report_process,
     report_recovery,
     see_rooms,
@@ -140,7 +141,7 @@ async def deliver(
     configure(settings.log.level)
     metrics = Metrics(metrics_directory(settings.data.dir))
     condition = Condition(process=_process_name(), pid=os.getpid())
-    store = open_store(settings.store.url)
+    store = store_of(settings, secrets.pepper)
     waves = [wave for programme in programmes for wave in programme.waves]
     async with redis_adapters(settings, condition) as redis:
         keeper = Keeper(
@@ -153,9 +154,9 @@ async def deliver(
             secrets.pepper,
             report_recovery,
         )
-        await keeper.prepare()
+        await prepare_rooms(keeper, told_to_stop)
         delivery = Delivery(
-            redis.intake,
+            sealed(redis.intake, settings, secrets),
             store,
             waves,
             condition.process,
@@ -196,7 +197,7 @@ def _public_services(
         front_door=FrontDoor(redis.rooms, secrets.ticket, system_random.token_bytes),
         admission=Admission(redis.rooms, secrets.pass_),
         intake=Intake(
-            redis.intake,
+            sealed(redis.intake, settings, secrets),
             tuple(programme.id for programme in programmes),
             secrets.pepper,
             system_random.token_bytes,

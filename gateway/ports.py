@@ -198,7 +198,10 @@ class ArchivePort(Protocol):
     async def recorded_rows(
         self, programme_id: str, after: str, count: int
     ) -> Sequence[tuple[IntakeEntry, int]]:
-        """Return rows behind receipt ``after``, in order of receipts, each with its recorded_at_us."""
+        """Return rows behind receipt ``after``, in order of receipts, each with its recorded_at_us.
+
+        Where somebody else keeps the forms, ``payload`` is empty and ``content`` is its keyed digest.
+        """
 
 
 class RecoveryPort(Protocol):

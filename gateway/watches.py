@@ -17,12 +17,14 @@ from gateway.redis.processes import RedisProcesses
 from gateway.redis.safety import RedisSafety
 from gateway.services.admission import Ticker
 from gateway.services.operations import Condition, Operations
+from gateway.services.recovery import Keeper
 from gateway.services.rooms import Rooms
 
 _log = structlog.get_logger("gateway")
 
 REDIS_WAIT_S = 30.0  # a server that replays its log takes its time
 REDIS_PROBE_S = 0.1
+PREPARE_EVERY_S = 1.0
 SAFETY_EVERY_S = 5.0
 REPORT_EVERY_S = 0.25  # a policy's arrival in every process is told within a second
 
@@ -78,6 +80,23 @@ async def see_rooms(ticker: Ticker, rooms: Rooms) -> None:
                     )
                     raise CannotStartError(told) from error
                 await asyncio.sleep(REDIS_PROBE_S)
+
+
+async def prepare_rooms(keeper: Keeper, stop: asyncio.Event) -> None:
+    """Have the rooms made or put back, however long Redis and the store are away; or be told to stop."""
+    told = ""
+    while not stop.is_set():
+        try:
+            await keeper.prepare()
+        except PortError as error:
+            if str(error) != told:
+                told = str(error)
+                _log.warning("rooms wait for Redis and the store", reason=told)
+        else:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PREPARE_EVERY_S):
+                await stop.wait()
 
 
 def report_recovery(wave: Wave, known: Checkpoint, missing: int) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,18 @@ class Faults:
     delay_s: float = 0.0  # on the way back
     hang: bool = False  # nothing passes any more on the way back
     cut_replies: bool = False  # the connection is cut instead of passing a reply
+    cut_reply_to: bytes = b""  # once: it is cut instead of passing the reply to what holds this
+    down: bool = False  # nobody listens
     writers: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    @contextlib.contextmanager
+    def outage(self) -> Iterator[None]:
+        """Cut all connections and take no new ones."""
+        self.down = True
+        for writer in self.writers:
+            writer.close()
+        yield
+        self.down = False
 
 
 @asynccontextmanager
@@ -30,16 +41,23 @@ async def relay(front: Path, back: Path) -> AsyncIterator[Faults]:  # noqa: C901
             if faults.hang:
                 continue
             if faults.cut_replies:
+                faults.cut_replies = not faults.cut_reply_to
+                faults.cut_reply_to = b""
                 break
             writer.write(data)
         writer.close()
 
     async def front_to_back(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):
+            if faults.cut_reply_to and faults.cut_reply_to in data:
+                faults.cut_replies = True
             writer.write(data)
         writer.close()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if faults.down:
+            writer.close()
+            return
         far_reader, far_writer = await asyncio.open_unix_connection(str(back))
         faults.writers |= {writer, far_writer}
         for work in (front_to_back(reader, far_writer), back_to_front(far_reader, writer)):

@@ -151,7 +151,7 @@ class Keeper:
             receipt=entry.receipt,
             wave_id=entry.wave_id,
             person=entry.person,
-            content=content_digest(self._pepper, entry.payload),
+            content=entry.content or content_digest(self._pepper, entry.payload),
             accepted_at_us=entry.accepted_at_us,
             recorded_at_us=recorded_at_us,
             number=entry.number,
