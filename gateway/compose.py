@@ -161,6 +161,7 @@ async def deliver(
             condition.process,
             max_per_s=settings.store.max_per_s,
             batch_max=settings.store.batch_max,
+            slots=settings.store.slots,
             meter=metrics,
             rng=random.Random(),  # noqa: S311  it spreads retries, nothing secret
             now_us=_wall_clock_us,
