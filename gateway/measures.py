@@ -72,6 +72,14 @@ TOLD: tuple[Told, ...] = (
     _told("gateway_intake_entries", "Accepted and not yet settled.", lambda s, _: s.backlog),
     _told("gateway_quota_places", "Registrations allowed.", lambda _, p: p.quota),
     _told("gateway_rate_per_second", "Admissions allowed per second.", lambda _, p: p.rate_per_s),
+    _told(
+        "gateway_rate_in_force_per_second", "Below it: held.", lambda s, _: s.rate_milli_per_s / 1e3
+    ),
+    _told(
+        "gateway_intake_oldest_seconds",
+        "Age of the oldest not settled.",
+        lambda s, _: max(0, s.now_us - s.oldest_us) / 1e6 if s.oldest_us else 0.0,
+    ),
     _told("gateway_policy_revision", "Revision in force.", lambda s, _: s.revision),
     _told("gateway_wave_opens_timestamp_seconds", "Opening.", lambda s, _: s.opens_at_us / 1e6),
     _told("gateway_wave_closes_timestamp_seconds", "Closing.", lambda s, _: s.closes_at_us / 1e6),

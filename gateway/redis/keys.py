@@ -19,9 +19,10 @@ policy        hash     revision and document                   none      2 field
 audit         stream   one record per change                   none      operators' diligence
 dead          stream   what the store will never take          none      quota
 processes     hash     one row per live process                none      processes, pruned
+autopilot     hash     its lease: holder, fence, end           none      3 fields
 ============  =======  =====================================  ========  =========================
 
-All but ``processes`` live as long as the wave; nothing that matters hangs on a TTL.
+All but ``processes`` and ``autopilot`` live as long as the wave; nothing that matters hangs on a TTL.
 """
 
 ROOM_KEYS = (
@@ -60,3 +61,8 @@ def room_keys(prefix: str, programme_id: str, wave_id: str) -> tuple[str, ...]:
 def processes_key(prefix: str) -> str:
     """Return the key of the table of live processes."""
     return f"{prefix}:processes"
+
+
+def lease_key(prefix: str) -> str:
+    """Return the key of the autopilot's lease."""
+    return f"{prefix}:autopilot"

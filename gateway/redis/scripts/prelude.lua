@@ -27,7 +27,8 @@ local NUMBERS = {
     'prequeue_at_us', 'opens_at_us', 'closes_at_us', 'last_us', 'clock_us', 'turned_us', 'level',
     'revision', 'rate_milli_per_s', 'burst', 'form_cap', 'quota', 'pass_ttl_us', 'check_in_us',
     'intake_cap', 'paused', 'issued', 'cohort', 'called', 'ripe', 'near', 'admitted', 'accepted',
-    'recorded', 'ended', 'missing',
+    'recorded', 'ended', 'missing', 'intake_age_us', 'autopilot', 'floor_milli_per_s',
+    'steered_milli_per_s', 'unsteered_us', 'fence', 'form_us',
 }
 
 local function whole(number)
@@ -53,6 +54,18 @@ local function fence_error(room)
     end
 end
 
+-- When the oldest entry that is not settled was accepted; 0: there is none.
+local function oldest_us(backlog)
+    local entry = backlog > 0 and redis.call('XRANGE', INTAKE, '-', '+', 'COUNT', 1)[1]
+    local fields = entry and entry[2] or {}
+    for index = 1, #fields, 2 do
+        if fields[index] == 'accepted_at_us' then
+            return tonumber(fields[index + 1]) or 0
+        end
+    end
+    return 0
+end
+
 -- Read the room. The second value is an error to return: no such room, another epoch of it, less than
 -- the caller knows, or (unless `even_recovering`) a room that is being put back together.
 local function load_room(even_recovering)
@@ -62,11 +75,12 @@ local function load_room(even_recovering)
     end
     local room = { epoch = values[1], phase = values[2], stored = { phase = values[2] } }
     for index, name in ipairs(NUMBERS) do
-        room[name] = tonumber(values[index + 2])
+        room[name] = tonumber(values[index + 2] or 0) -- 0: of a room made before there was one
         room.stored[name] = room[name]
     end
     room.backlog = redis.call('XLEN', INTAKE)
     room.outstanding = redis.call('ZCARD', EXPIRIES)
+    room.oldest_us = oldest_us(room.backlog)
     if room.phase == 'recovering' and not even_recovering then
         return nil, redis.error_reply('RECOVERING the room is being put back together')
     end
@@ -88,8 +102,18 @@ local function save_room(room)
     end
 end
 
+-- Whether the oldest entry waits longer than one part of what it may.
+local function is_late(room, now_us, parts)
+    return room.intake_age_us > 0 and room.oldest_us > 0
+        and (now_us - room.oldest_us) * parts > room.intake_age_us
+end
+
+local function is_full(room, now_us) -- the intake takes no more
+    return room.backlog >= room.intake_cap or is_late(room, now_us, 1)
+end
+
 local function is_frozen(room) -- nobody could use the time: the wave clock stands
-    return room.paused == 1 or room.phase == 'recovering' or room.backlog >= room.intake_cap
+    return room.paused == 1 or room.phase == 'recovering' or is_full(room, room.last_us)
 end
 
 local function places_free(room)
