@@ -4,11 +4,13 @@ A store with one writer is no quicker with four batches than with one, a store w
 beforehand. So rows and busy time are kept by concurrency, and the estimate is that of the highest
 concurrency seen lately: slots divided by service time where slots help, completions where they do not.
 Time without work counts nowhere, so a quiet store is not taken for a slow one. Old figures fade by half
-every ``HALF_LIFE_US``. A batch counts when it ends: one that hangs is told by ``is_fresh`` alone.
+every ``HALF_LIFE_US``. A batch counts when it ends, if it had the same company nearly all its life: others
+would credit one concurrency with what another did. One that hangs is told by ``is_fresh`` alone.
 """
 
 HALF_LIFE_US = 5_000_000
 FRESH_US = 15_000_000  # without a committed batch for longer, nothing is known
+PURE = 0.9  # of a batch's life at one concurrency
 WEIGHT_MIN = 0.1  # of the busy time: below it a concurrency was seen too little
 
 
@@ -36,10 +38,10 @@ class Capacity:
         """Note that a batch is over; ``rows`` is 0 where it failed."""
         self._advance(now_us)
         life = self._lives.pop(batch)
-        whole_us = sum(life) or 1
-        for level in range(1, len(life)):
-            self._time_us[level] += life[level] / level  # those in flight share the time
-            self._rows[level] += rows * life[level] / whole_us
+        level = max(range(len(life)), key=life.__getitem__)
+        if life[level] >= PURE * sum(life) > 0:
+            self._time_us[level] += sum(life)
+            self._rows[level] += rows * level  # its company does as much
         if rows:
             self._ended_us = now_us
 

@@ -1,8 +1,8 @@
 """Which rate is in force, and who may set it? The operator's, or less while the autopilot holds it.
 
 The policy stays the operator's document: what the autopilot sets stands beside it and never raises it.
-Setting takes a lease whose fence only grows, so one that slept through its lease is refused (Kleppmann, "How to do
-distributed locking"). An autopilot that fell silent leaves the floor.
+Setting takes a lease whose fence only grows, so one that slept through its lease is refused (Kleppmann,
+"How to do distributed locking"). An autopilot that fell silent leaves the floor.
 
 Twins: ``redis/scripts/step.lua``, ``steer.lua`` and ``lease.lua``.
 """
