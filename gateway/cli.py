@@ -80,9 +80,9 @@ def serve(config: Path) -> None:
 def deliver(config: Path) -> None:
     """Run delivery: accepted registrations go to the store."""
     settings, programmes, secrets = _load_process(config)
-    from gateway import compose
+    from gateway import compose_deliver
 
-    _run(compose.deliver(settings, programmes, secrets, ready=_ready))
+    _run(compose_deliver.deliver(settings, programmes, secrets, ready=_ready))
 
 
 @cli.command("check-config")

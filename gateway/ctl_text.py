@@ -41,6 +41,12 @@ def _wave_text(wave: Document, now: datetime) -> str:
         pace.append(f"last in line {duration(low_s)} to {duration(high_s)}")
     pace.append(f"revision {wave['revision']}")
     lines = [first, "   ".join(people), "   ".join(pace)]
+    flown = wave.get("autopilot")
+    if flown:
+        held = f"autopilot {flown['regime']} at {flown['rate_per_s']:.3g}/s: {flown['reason']}"
+        lines.append(held)
+    elif policy.get("autopilot") == "auto":
+        lines.append("autopilot: no delivery steers")
     if policy["message"]:
         lines.append(f"message: {policy['message']}")
     if wave["missing"]:
@@ -84,6 +90,12 @@ def _processes_text(status: Document) -> str:
         f"snapshot {max(ages_s):.1f} s old" if ages_s else "no snapshot yet",
         "accepting" if status["accepting"] else click.style("not accepting", fg="red", bold=True),
     ]
+    for row in status.get("deliveries", ()):
+        told = row["delivery"]
+        speed = (
+            "not measured" if told["capacity_per_s"] is None else f"{told['capacity_per_s']:.3g}/s"
+        )
+        facts.append(f"store {speed}, circuit {told['circuit']}")
     troubles = [f"✖ {reason}" for reason in status["reasons"]]
     notices = [f"! {notice}" for notice in status["notices"]]
     return "\n".join([", ".join(facts), *troubles, *notices])

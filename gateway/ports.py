@@ -64,6 +64,7 @@ __all__ = [
     "Settled",
     "Stale",
     "Standing",
+    "SteeringPort",
     "StorePort",
 ]
 
@@ -164,6 +165,16 @@ class PolicyPort(Protocol):
         self, wave: Wave, revision: int, policy: Policy, audit: Mapping[str, str]
     ) -> PolicyRevision | Stale:
         """Replace revision ``revision``, and append one audit record in the same step."""
+
+
+class SteeringPort(Protocol):
+    """The rate that the autopilot holds. When it is down: the rate stays, and falls to the floor in 15 s."""
+
+    async def lease(self, holder: str, life_s: float) -> int:
+        """Take or renew the lease of all deliveries; answer its fence, 0 where another holds it."""
+
+    async def steer(self, wave: Wave, fence: int, milli_per_s: int) -> bool:
+        """Hold the rate; False: a later lease is in use."""
 
 
 class StorePort(Protocol):

@@ -131,7 +131,9 @@ class Wave:
             each_per_s = self.script.at(at_s) / len(self.flying)
             span_s = min(self.now_s - at_s, min(self.flying)[0] / each_per_s)
             at_s += span_s
-            self.flying = [(left - span_s * each_per_s, *name) for left, *name in self.flying]
+            self.flying = [
+                (left - span_s * each_per_s, batch, rows) for left, batch, rows in self.flying
+            ]
             for left, batch, rows in self.flying:
                 if left <= 1e-9:
                     self.capacity.end(batch, rows, round(at_s * SECOND_US))

@@ -31,7 +31,7 @@ RINGS: dict[str, tuple[str, list[str]]] = {  # ring -> (modules as a pattern, ri
         r"gateway\.(settings|configuration|programmes|programme_documents|operators|secrets|faults)",
         ["core"],
     ),
-    "composition": (r"gateway\.(compose|watches)", ALL),
+    "composition": (r"gateway\.(compose|compose_deliver|watches)", ALL),
     "command line": (
         TOOLS,
         [*ALL, "composition"],

@@ -10,8 +10,10 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from gateway.core import delivery as rules
+from gateway.core.breaker import Circuit
 from gateway.core.programme import Wave
 from gateway.ports import (
     IntakeEntry,
@@ -51,13 +53,29 @@ class Delivery:
             intake, waves, consumer, reclaim_idle_s=reclaim_idle_s, meter=meter, rng=rng
         )
         self._store = store
-        self.gate = Gate(slots, meter, rng)
+        self._max_per_s = max_per_s
+        self._gate = Gate(slots, meter, rng)
         self._held = 0  # batches begun and not finished
         self._pace = rules.Pace(max_per_s, batch_max)
         self._meter = meter
         self._rng = rng
         self._now_us = now_us
         self._put_s_max = put_s_max
+
+    @property
+    def circuit(self) -> Circuit:
+        """Where the breaker in front of the store stands."""
+        return self._gate.circuit
+
+    def capacity_per_s(self) -> float | None:
+        """Return how many rows a second the store takes of this process; None: nothing is known."""
+        measured_per_s = self._gate.capacity_per_s()
+        return None if measured_per_s is None else min(measured_per_s, float(self._max_per_s))
+
+    def told(self) -> dict[str, Any]:
+        """Return how it stands, for the table of processes."""
+        capacity_per_s = self.capacity_per_s()
+        return {"circuit": self.circuit, "batches": self._held, "capacity_per_s": capacity_per_s}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until told to stop; the puts under way are finished and settled first.
@@ -67,7 +85,7 @@ class Delivery:
         async with asyncio.TaskGroup() as batches:
             batches.create_task(self._wake_at(stop))
             while not stop.is_set():
-                await self.gate.wait_for_room(lambda: self._held, stop)
+                await self._gate.wait_for_room(lambda: self._held, stop)
                 await self._wait_for_tokens(self._pace.round_rows, stop)
                 if stop.is_set():
                     return
@@ -82,14 +100,14 @@ class Delivery:
 
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()
-        self.gate.wake()
+        self._gate.wake()
 
     async def _hold(self, rows: Sequence[IntakeEntry], stop: asyncio.Event) -> None:
         try:
             await self._deliver(rows, stop)
         finally:
             self._held -= 1
-            self.gate.wake()
+            self._gate.wake()
 
     async def _deliver(self, rows: Sequence[IntakeEntry], stop: asyncio.Event) -> None:
         """Put until the store has decided on every row, or until told to stop.
@@ -128,12 +146,12 @@ class Delivery:
 
         ``price`` is paid at the last moment: what was paid for earlier could go all at once.
         """
-        async with self.gate.slot(stop):
+        async with self._gate.slot(stop):
             await self._wait_for_tokens(price, stop)
             if stop.is_set():
                 return None
             self._pace.pay(price, now_us())
-            with self.gate.timed(len(batch)):
+            with self._gate.timed(len(batch)):
                 return await self._put(batch)
 
     async def _put(self, batch: Sequence[IntakeEntry]) -> Sequence[RowOutcome]:

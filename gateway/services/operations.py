@@ -22,6 +22,8 @@ AUDIT_COUNT = 100  # records told at once
 
 TOLD = ("process", "pid", "accepting", "revisions", "snapshot_age_s", "age_s")  # of each process
 
+TOLD_OF_DELIVERY = ("process", "pid", "delivery", "reconciler", "age_s")
+
 Changes = Mapping[str, tuple[Any, Any]]  # field -> (before, after)
 
 
@@ -129,17 +131,26 @@ class Operations:
             "reasons": readiness.reasons,
             "notices": self._condition.notices,
             "process": self._condition.process,
-            "waves": [overview(room) for room in self._rooms],
-            "processes": await self._alive(),
+            **await self._fleet(),
         }
 
-    async def _alive(self) -> Sequence[Mapping[str, Any]]:
+    async def _fleet(self) -> dict[str, Any]:
+        """Return waves, front doors and deliveries, as all of them have told."""
         try:
             rows = await self._processes.alive()
         except PortError:
-            return [self.row() | {"age_s": 0.0}]
-        # Other parts of a row are told for recovery, not for people.
-        return [{name: row[name] for name in TOLD if name in row} for row in rows]
+            rows = []
+        deliveries = [row for row in rows if "delivery" in row]
+        flown = {wave_id: told for row in deliveries for wave_id, told in row["autopilot"].items()}
+        return {
+            "waves": [
+                overview(room) | {"autopilot": flown.get(room.wave.id)} for room in self._rooms
+            ],
+            # Other parts of a row are told for recovery, not for people.
+            "processes": [_told(row, TOLD) for row in rows if "delivery" not in row]
+            or [self.row() | {"age_s": 0.0}],
+            "deliveries": [_told(row, TOLD_OF_DELIVERY) for row in deliveries],
+        }
 
     async def read_policy(self, room: LiveRoom) -> PolicyRevision:
         """Return the policy in force."""
@@ -182,6 +193,10 @@ class Operations:
         ]
         records.sort(key=lambda pair: pair[0], reverse=True)
         return [record for _, record in records[:AUDIT_COUNT]]
+
+
+def _told(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: row[name] for name in names if name in row}
 
 
 def _record(room: LiveRoom, record: Mapping[str, str]) -> dict[str, Any]:
