@@ -123,7 +123,7 @@ def version() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def ctl(arguments: tuple[str, ...]) -> None:
     """Look, and turn the knobs: status, rate, pause, resume …"""
-    from gateway.ctl import ctl as group
+    from gateway.ctl_letters import ctl as group  # with all its commands
 
     group.main(list(arguments), prog_name="gateway ctl")
 

@@ -30,8 +30,10 @@ from gateway.redis.recovery import RedisRecovery
 from gateway.redis.room import RedisRooms
 from gateway.redis.safety import RedisSafety
 from gateway.redis.steering import RedisSteering
+from gateway.redis.tail import RedisTail
 from gateway.secrets import Secrets
 from gateway.services.admission import Admission, Ticker
+from gateway.services.dead_letters import DeadLetters
 from gateway.services.front_door import FrontDoor
 from gateway.services.intake import Intake
 from gateway.services.operations import Condition, Operations
@@ -66,6 +68,7 @@ class Redis:
     recovery: RedisRecovery
     safety: RedisSafety
     steering: RedisSteering
+    tail: RedisTail
     fences: Fences
 
 
@@ -85,6 +88,7 @@ async def redis_adapters(settings: Settings, condition: Condition) -> AsyncItera
         recovery=RedisRecovery(url, prefix, fences),
         safety=RedisSafety(url),
         steering=RedisSteering(url, prefix),
+        tail=RedisTail(url, prefix),
         fences=fences,
     )
     async with AsyncExitStack() as stack:
@@ -114,10 +118,12 @@ async def serve(
         operations = Operations(
             rooms, redis.policies, redis.processes, condition, now_us=wall_clock_us
         )
+        letters = DeadLetters(redis.tail)
         services = _public_services(settings, programmes, secrets, redis, rooms, pages)
         app = public_app(services, page_style, partial(page_routes, pages=pages), meter=metrics)
         public = await _site(settings.public, app)
-        desk = operator_app(operations, operators, lambda: metrics.render(rooms), metrics, style)
+        render = partial(metrics.render, rooms)
+        desk = operator_app(operations, operators, render, metrics, style, letters=letters)
         operator = await _site(settings.operator, desk)
         async with running(
             ticker.run,

@@ -26,6 +26,7 @@ from gateway.secrets import Secrets
 from gateway.services.autopilot import Autopilot
 from gateway.services.delivery import Delivery
 from gateway.services.operations import Condition
+from gateway.services.reconciler import Reconciler
 from gateway.services.recovery import Keeper
 from gateway.settings import Settings
 from gateway.stores.opening import open_store
@@ -66,6 +67,7 @@ async def deliver(
             rng=random.Random(),  # noqa: S311  it spreads retries, nothing secret
             now_us=wall_clock_us,
         )
+        reconciler = Reconciler(waves, redis.tail, store, metrics, now_us=wall_clock_us)
         autopilot = _autopilot(redis, programmes, delivery, condition.process)
 
         def row() -> dict[str, Any]:
@@ -74,12 +76,14 @@ async def deliver(
                 "pid": condition.pid,
                 "delivery": delivery.told(),
                 "autopilot": autopilot.told(),
+                "reconciler": reconciler.told(),
             }
 
         async with running(
             partial(watch_loop, metrics),
             keeper.run,
             autopilot.run,
+            reconciler.run,
             partial(report_delivery, redis.processes, row),
         ):
             ready()

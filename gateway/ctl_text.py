@@ -97,6 +97,7 @@ def _processes_text(status: Document) -> str:
         )
         facts.append(f"store {speed}, circuit {told['circuit']}")
     troubles = [f"✖ {reason}" for reason in status["reasons"]]
+    troubles += [f"✖ {alarm}" for alarm in status.get("alarms", ())]
     notices = [f"! {notice}" for notice in status["notices"]]
     return "\n".join([", ".join(facts), *troubles, *notices])
 
@@ -148,8 +149,36 @@ def audit_text(records: Sequence[Document]) -> str:
         )
         for record in records
     ]
-    table = [header, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
+    return _table([header, *rows])
+
+
+def letters_text(letters: Sequence[Document]) -> str:
+    """Return dead letters as a table, oldest first."""
+    if not letters:
+        return "no dead letters"
+    header = ("WAVE", "ID", "REASON", "TRIES", "ACCEPTED", "DEAD FOR")
+    rows = [
+        (
+            letter["wave"],
+            letter["id"],
+            letter["reason"],
+            str(letter["tries"]),
+            f"{duration(letter['age_s'])} ago",
+            duration(letter["dead_s"]),
+        )
+        for letter in letters
+    ]
+    return _table([header, *rows])
+
+
+def sweep_text(name: str, sweep: Document) -> str:
+    """Return what a comparison with the store has found."""
+    found = f"{sweep['lost']:,} not in the store" if sweep["lost"] else "all in the store"
+    return f"{name}: {sweep['checked']:,} receipts compared in {sweep['cost_s']:.1f} s, {found}"
+
+
+def _table(table: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     return "\n".join(
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in table

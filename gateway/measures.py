@@ -39,6 +39,16 @@ COUNTED: tuple[Measure, ...] = (
     _counted("gateway_delivery_oldest_seconds", "gauge", "Age of the oldest entry in hand."),
     _counted("gateway_store_circuit", "gauge", "1 for where the breaker stands.", "circuit"),
     _counted("gateway_store_circuit_total", "counter", "Changes of the breaker.", "circuit"),
+    _counted("gateway_dead_letters", "gauge", "Refused by the store for good.", "wave"),
+    _counted("gateway_settled_entries", "gauge", "Recorded, not yet read back.", "wave"),
+    _counted("gateway_unchecked_entries", "gauge", "Let go without being read back.", "wave"),
+    _counted("gateway_forgotten_total", "counter", "Said to be stored, queued again.", "wave"),
+    _counted(
+        "gateway_lost_registrations",
+        "gauge",
+        "Recorded, and not in the store any more.",
+        "programme",
+    ),
     _counted("gateway_event_loop_lag_seconds", "gauge", "Worst delay of a callback in a second."),
 )
 

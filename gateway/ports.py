@@ -12,6 +12,7 @@ from typing import Protocol
 from gateway.answers import (
     Accepted,
     Claimed,
+    DeadLetter,
     Ended,
     Ending,
     ExtensionRefused,
@@ -29,6 +30,7 @@ from gateway.answers import (
     Settled,
     Stale,
     Standing,
+    Stocks,
 )
 from gateway.core.checkpoint import Checkpoint
 from gateway.core.policy import Policy
@@ -39,6 +41,7 @@ __all__ = [
     "Accepted",
     "ArchivePort",
     "Claimed",
+    "DeadLetter",
     "Ended",
     "Ending",
     "ExtensionRefused",
@@ -65,6 +68,7 @@ __all__ = [
     "Stale",
     "Standing",
     "SteeringPort",
+    "Stocks",
     "StorePort",
 ]
 
@@ -186,6 +190,9 @@ class StorePort(Protocol):
 
     async def put(self, rows: Sequence[IntakeEntry]) -> Sequence[RowOutcome]:
         """Commit the rows in one transaction; one outcome per row, in their order."""
+
+    async def standing(self, receipts: Sequence[str]) -> set[str]:
+        """Return which of these receipts have a row, read as a reader would who knows of no ``put``."""
 
     async def probe(self) -> None:
         """Raise ``PortUnavailableError`` unless a row could be written now."""

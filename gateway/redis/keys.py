@@ -18,6 +18,7 @@ receipts      hash     receipt -> state (programme)            none      quotas 
 policy        hash     revision and document                   none      2 fields
 audit         stream   one record per change                   none      operators' diligence
 dead          stream   what the store will never take          none      quota
+settled       stream   recorded, not yet read back             none      100,000 entries
 processes     hash     one row per live process                none      processes, pruned
 autopilot     hash     its lease: holder, fence, end           none      3 fields
 ============  =======  =====================================  ========  =========================
@@ -41,6 +42,7 @@ ROOM_KEYS = (
     "policy",
     "audit",
     "dead",
+    "settled",
 )
 """The order in which ``prelude.lua`` names its KEYS."""
 

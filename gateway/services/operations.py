@@ -91,6 +91,10 @@ class Operations:
         """Return one room, or None where no such wave is configured."""
         return self._rooms.get(wave_id)
 
+    def waves(self) -> list[Wave]:
+        """Return all waves."""
+        return [room.wave for room in self._rooms]
+
     def readiness(self) -> Readiness:
         """Say whether this process should get traffic, and what it is good for. Asks nobody."""
         condition = self._condition
@@ -149,6 +153,7 @@ class Operations:
             # Other parts of a row are told for recovery, not for people.
             "processes": [_told(row, TOLD) for row in rows if "delivery" not in row]
             or [self.row() | {"age_s": 0.0}],
+            "alarms": _alarms(deliveries),
             "deliveries": [_told(row, TOLD_OF_DELIVERY) for row in deliveries],
         }
 
@@ -195,12 +200,39 @@ class Operations:
         return [record for _, record in records[:AUDIT_COUNT]]
 
 
+def _alarms(deliveries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say what nobody may overlook: each is a promise that the store has broken."""
+    kept = {wave: told for row in deliveries for wave, told in row["reconciler"]["waves"].items()}
+    sweeps = {
+        name: told for row in deliveries for name, told in row["reconciler"]["sweeps"].items()
+    }
+    return [
+        *(
+            f"{wave}: {told['dead']} dead letters; see `gateway ctl dead-letters list`"
+            for wave, told in kept.items()
+            if told["dead"]
+        ),
+        *(
+            f"{wave}: the store has forgotten {told['forgotten']} entries; they were queued again"
+            for wave, told in kept.items()
+            if told["forgotten"]
+        ),
+        *(
+            f"{name}: {told['lost']} recorded registrations are not in the store"
+            for name, told in sweeps.items()
+            if told["lost"]
+        ),
+    ]
+
+
 def _told(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: row[name] for name in names if name in row}
 
 
 def _record(room: LiveRoom, record: Mapping[str, str]) -> dict[str, Any]:
     changes = json.loads(record.get("changes", "{}"))
+    if "dead_before" in record:
+        changes["dead_letters"] = int(record["dead_before"]), int(record["dead_after"])
     return {
         "wave": room.wave.id,
         "revision": int(record["revision"]),

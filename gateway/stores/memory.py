@@ -44,6 +44,11 @@ class MemoryStore:
             if self.rows[receipt].programme_id == programme_id
         ]
 
+    async def standing(self, receipts: Sequence[str]) -> set[str]:
+        """Return which of these receipts have a row."""
+        await self.probe()
+        return self.rows.keys() & set(receipts)
+
     async def probe(self) -> None:
         """Raise while the store is down."""
         if self.is_down:

@@ -7,6 +7,7 @@ comes back needs no restart.
 
 import asyncio
 import contextlib
+import json
 import os
 import sqlite3
 import stat
@@ -54,6 +55,8 @@ INSERT INTO registrations
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 STANDING = "SELECT wave_id, programme_id, person, payload FROM registrations WHERE receipt = ?"
+
+STANDING_OF = "SELECT receipt FROM registrations WHERE receipt IN (SELECT value FROM json_each(?))"
 
 PROBE = IntakeEntry("", "-", "-", "probe", bytes(PERSON_BYTES), b"{}", 0)
 PROBE_TWIN = IntakeEntry("", "-", "-", "probe-twin", bytes(PERSON_BYTES), b"{}", 0)
@@ -103,6 +106,12 @@ class SqliteStore:
             lambda db: db.execute(RECORDED, (programme_id, after, count)).fetchall()
         )
         return [_entry(*row) for row in found]
+
+    async def standing(self, receipts: Sequence[str]) -> set[str]:
+        """Return which of these receipts have a row."""
+        wanted = json.dumps(list(receipts))
+        found = await self._run(lambda db: db.execute(STANDING_OF, (wanted,)).fetchall())
+        return {receipt for (receipt,) in found}
 
     async def probe(self) -> None:
         """Write a row and remove it, and see that a second row of its person is not taken."""
