@@ -144,7 +144,7 @@ def audit_text(records: Sequence[Document]) -> str:
             f"{datetime.fromisoformat(record['at']):%Y-%m-%d %H:%M:%S}",
             record["wave"],
             record["who"],
-            changes_text(record["changes"]),
+            changes_text(record["changes"]) or record.get("did", ""),
             record["reason"] or "-",
         )
         for record in records

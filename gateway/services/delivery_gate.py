@@ -31,6 +31,7 @@ class Gate:
         self._rng = rng
         self._changed = asyncio.Event()  # something ended: look again
         self._told: Circuit | None = None
+        self._tell()
 
     @property
     def circuit(self) -> Circuit:

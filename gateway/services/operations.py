@@ -15,7 +15,7 @@ from gateway.core.clock import iso
 from gateway.core.policy import Policy, Violation, diff, validate
 from gateway.core.programme import Wave
 from gateway.ports import PolicyPort, PolicyRevision, PortError, Stale
-from gateway.services.overview import age_s, doubt, overview
+from gateway.services.overview import age_s, alarms, doubt, overview
 from gateway.services.rooms import LiveRoom, Rooms
 
 AUDIT_COUNT = 100  # records told at once
@@ -153,7 +153,7 @@ class Operations:
             # Other parts of a row are told for recovery, not for people.
             "processes": [_told(row, TOLD) for row in rows if "delivery" not in row]
             or [self.row() | {"age_s": 0.0}],
-            "alarms": _alarms(deliveries),
+            "alarms": alarms(deliveries),
             "deliveries": [_told(row, TOLD_OF_DELIVERY) for row in deliveries],
         }
 
@@ -200,31 +200,6 @@ class Operations:
         return [record for _, record in records[:AUDIT_COUNT]]
 
 
-def _alarms(deliveries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say what nobody may overlook: each is a promise that the store has broken."""
-    kept = {wave: told for row in deliveries for wave, told in row["reconciler"]["waves"].items()}
-    sweeps = {
-        name: told for row in deliveries for name, told in row["reconciler"]["sweeps"].items()
-    }
-    return [
-        *(
-            f"{wave}: {told['dead']} dead letters; see `gateway ctl dead-letters list`"
-            for wave, told in kept.items()
-            if told["dead"]
-        ),
-        *(
-            f"{wave}: the store has forgotten {told['forgotten']} entries; they were queued again"
-            for wave, told in kept.items()
-            if told["forgotten"]
-        ),
-        *(
-            f"{name}: {told['lost']} recorded registrations are not in the store"
-            for name, told in sweeps.items()
-            if told["lost"]
-        ),
-    ]
-
-
 def _told(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: row[name] for name in names if name in row}
 
@@ -241,6 +216,7 @@ def _record(room: LiveRoom, record: Mapping[str, str]) -> dict[str, Any]:
         "origin": record.get("origin", ""),
         "reason": record.get("reason", ""),
         "changes": describe(changes),
+        **({"did": record["did"]} if "did" in record else {}),
     }
 
 

@@ -4,6 +4,7 @@
 they mean for people: ``waiting``, ``places_left``, ``advance_per_s``, ``last_eta_s`` (of the last in line).
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -47,6 +48,31 @@ def oldest_s(snapshot: Snapshot) -> float:
 def age_s(room: LiveRoom) -> float | None:
     """Return the age of what is known of a room; None: nothing is."""
     return None if room.snapshot is None else round(room.age_s(), 3)
+
+
+def alarms(deliveries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say what nobody may overlook: each is a promise that the store has broken."""
+    kept = {wave: told for row in deliveries for wave, told in row["reconciler"]["waves"].items()}
+    sweeps = {
+        name: told for row in deliveries for name, told in row["reconciler"]["sweeps"].items()
+    }
+    return [
+        *(
+            f"{wave}: {told['dead']} dead letters; see `gateway ctl dead-letters list`"
+            for wave, told in kept.items()
+            if told["dead"]
+        ),
+        *(
+            f"{wave}: the store has forgotten {told['forgotten']} entries; they were queued again"
+            for wave, told in kept.items()
+            if told["forgotten"]
+        ),
+        *(
+            f"{name}: {told['lost']} recorded registrations are not in the store"
+            for name, told in sweeps.items()
+            if told["lost"]
+        ),
+    ]
 
 
 def overview(room: LiveRoom) -> dict[str, Any]:
