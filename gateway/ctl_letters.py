@@ -62,13 +62,13 @@ def reconcile(*, wave_id: str | None, reason: str, as_json: bool) -> None:
     client = client_of()
     wave = choose(client.status(), wave_id)
     asked = client.reconcile(wave["wave"], reason=reason)
-    sweep = _wait(client, wave["programme"], asked)
+    sweep = _wait(client, wave, asked)
     click.echo(json.dumps(sweep) if as_json else sweep_text(wave["programme"], sweep))
     if sweep["lost"]:
         sys.exit(DEGRADED)
 
 
-def _wait(client: Client, programme: str, asked: int) -> Document:
+def _wait(client: Client, wave: Document, asked: int) -> Document:
     """Wait until a delivery has done it.
 
     Raises:
@@ -78,8 +78,8 @@ def _wait(client: Client, programme: str, asked: int) -> Document:
     deadline_s = time.monotonic() + WAIT_S_MAX
     while time.monotonic() < deadline_s:
         for row in client.status()["deliveries"]:
-            sweep: Document = row["reconciler"]["sweeps"].get(programme, {"asked": 0})
-            if sweep["asked"] >= asked:
+            sweep: Document = row["reconciler"]["sweeps"][wave["programme"]]
+            if sweep["asked"].get(wave["wave"], 0) >= asked:
                 return sweep
         time.sleep(LOOK_EVERY_S)
     raise ProblemError("no delivery has compared the receipts: does `gateway deliver` run?")

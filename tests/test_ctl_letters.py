@@ -44,7 +44,7 @@ def test_it_is_said_which_are_meant(gateway: Gateway, words: list[str]) -> None:
 
 
 def a_delivery(**sweep: Any) -> dict[str, Any]:
-    told = {"asked": 1, "checked": 1_200, "cost_s": 0.4, "lost": 0, "whole": 1} | sweep
+    told = {"asked": {"wave-1": 1}, "checked": 1_200, "cost_s": 0.4, "lost": 0, "whole": 1} | sweep
     stocks = {"dead": 0, "settled": 0, "unchecked": 0, "forgotten": 0}
     return {
         "process": "deliver-1",
@@ -62,7 +62,7 @@ def tell(gateway: Gateway, row: dict[str, Any]) -> None:  # noqa: F811
 
 
 def test_a_comparison_is_waited_for_and_told(gateway: Gateway) -> None:  # noqa: F811
-    tell(gateway, a_delivery(asked=0))
+    tell(gateway, a_delivery(asked={}))
     threading.Timer(0.3, tell, (gateway, a_delivery())).start()
     result = gateway.run("reconcile")
     assert result.exit_code == 0, result.output

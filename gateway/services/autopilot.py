@@ -16,7 +16,7 @@ from gateway.core.flow import Flow
 from gateway.core.policy import RATE_MILLI, Policy
 from gateway.core.programme import Wave
 from gateway.core.snapshot import Phase, Snapshot
-from gateway.ports import PolicyPort, PortError, RoomPort, SteeringPort
+from gateway.ports import PolicyPort, PortError, RoomMissingError, RoomPort, SteeringPort
 from gateway.services.operations import ProcessesPort
 
 EVERY_S = 1.0
@@ -89,8 +89,11 @@ class Autopilot:
     async def step(self) -> None:
         """Read everything, set every rate once."""
         for cockpit in self._cockpits:
-            await self._look(cockpit)
-        steered = [each for each in self._cockpits if each.policy.is_steered]
+            try:
+                await self._look(cockpit)
+            except RoomMissingError:  # it is put back: the other waves go on
+                cockpit.snapshot = None
+        steered = [each for each in self._cockpits if each.snapshot and each.policy.is_steered]
         fence = await self._steering.lease(self._name, LEASE_S) if steered else 0
         capacity_per_s = await self._capacity_per_s() if fence else None
         for cockpit in self._cockpits:
@@ -122,8 +125,9 @@ class Autopilot:
         last = cockpit.steer
         cockpit.steer = begin(reading) if last is None else next_steer(last, reading)
         milli_per_s = max(1, round(cockpit.steer.rate_per_s * RATE_MILLI))
-        if not await self._steering.steer(cockpit.wave, fence, milli_per_s):
-            cockpit.steer = None
+        with contextlib.suppress(RoomMissingError):
+            if not await self._steering.steer(cockpit.wave, fence, milli_per_s):
+                cockpit.steer = None
 
     def _reading(self, cockpit: Cockpit, capacity_per_s: float | None) -> Reading:
         """Return one wave's reading; waves that are open share the store by their rates."""

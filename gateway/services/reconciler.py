@@ -9,11 +9,18 @@ gets a whole sweep at once. Counts would let two mistakes hide each other: both 
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from gateway.core.programme import Wave
-from gateway.ports import IntakeEntry, PortError, ReceiptRecord, Stocks, StorePort
+from gateway.ports import (
+    IntakeEntry,
+    PortError,
+    ReceiptRecord,
+    RoomMissingError,
+    Stocks,
+    StorePort,
+)
 
 EVERY_S = 1.0
 TAIL_EVERY = 10  # rounds between two looks at the tail
@@ -66,7 +73,7 @@ class Sweep:
     cost_s: float = 0.0  # that the store was asked for
     lost: int = 0  # missing, by the last whole sweep
     whole: int = 0  # sweeps done
-    asked: int = 0  # the last wish that was fulfilled
+    asked: dict[str, int] = field(default_factory=dict)  # by wave: the last wish that was fulfilled
 
     def begin(self) -> None:
         """Start from the first receipt."""
@@ -123,30 +130,32 @@ class Reconciler:
     async def read_back(self) -> None:
         """Let go of what stands in the store, queue again what does not."""
         for wave in self._waves:
-            while entries := await self._tail.settled(wave, PAGE, READ_BACK_S):
-                standing = await self._store.standing([entry.receipt for entry in entries])
-                verdicts = {entry.entry_id: entry.receipt in standing for entry in entries}
-                queued = await self._tail.confirm(wave, verdicts)
-                if queued:
-                    self._witness.forgotten(wave.id, queued)
-            self._stocks[wave.id] = await self._tail.stocks(wave)
-            self._witness.stocks(wave.id, self._stocks[wave.id])
+            with contextlib.suppress(RoomMissingError):  # it is put back: the other waves go on
+                await self._read_back(wave)
+
+    async def _read_back(self, wave: Wave) -> None:
+        while entries := await self._tail.settled(wave, PAGE, READ_BACK_S):
+            standing = await self._store.standing([entry.receipt for entry in entries])
+            verdicts = {entry.entry_id: entry.receipt in standing for entry in entries}
+            queued = await self._tail.confirm(wave, verdicts)
+            if queued:
+                self._witness.forgotten(wave.id, queued)
+        self._stocks[wave.id] = await self._tail.stocks(wave)
+        self._witness.stocks(wave.id, self._stocks[wave.id])
 
     async def sweep(self) -> None:
         """Look up one page of receipts of every programme, or all of them where that was asked for."""
         for wave in {wave.programme_id: wave for wave in self._waves}.values():
             sweep = self._sweeps[wave.programme_id]
-            asked = max([await self._tail.asked(w) for w in self._waves_of(wave.programme_id)])
-            if asked > sweep.asked:
+            waves = [each for each in self._waves if each.programme_id == wave.programme_id]
+            asked = {each.id: await self._tail.asked(each) for each in waves}
+            if any(count > sweep.asked.get(wave_id, 0) for wave_id, count in asked.items()):
                 sweep.begin()
                 while await self._page(wave.programme_id, sweep):
                     continue
                 sweep.asked = asked
             else:
                 await self._page(wave.programme_id, sweep)
-
-    def _waves_of(self, programme_id: str) -> list[Wave]:
-        return [wave for wave in self._waves if wave.programme_id == programme_id]
 
     async def _page(self, programme_id: str, sweep: Sweep) -> bool:
         """Look one page up; return whether there are more."""

@@ -1,6 +1,7 @@
 """Who steers, what is told, and that a steered wave falls and rises with the store."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.core.breaker import Circuit
@@ -8,7 +9,7 @@ from gateway.core.policy import Policy
 from gateway.core.programme import Moment, Wave
 from gateway.core.snapshot import Phase, Snapshot
 from gateway.core.steering import Lease
-from gateway.ports import Stale
+from gateway.ports import RoomMissingError, Stale
 from gateway.services.autopilot import Autopilot
 from tests.adapters.policy import MemoryPolicies, MemoryProcesses
 from tests.adapters.ports import ScriptedRoom
@@ -63,9 +64,9 @@ class Sky:
     steering: MemorySteering = field(default_factory=MemorySteering)
     engine: Engine = field(default_factory=Engine)
 
-    def pilot(self, name: str = "one") -> Autopilot:
+    def pilot(self, name: str = "one", waves: Sequence[Wave] = (WAVE,)) -> Autopilot:
         return Autopilot(
-            [WAVE], self.room, self.policies, self.steering, self.processes, self.engine, name,
+            waves, self.room, self.policies, self.steering, self.processes, self.engine, name,
             now_us=lambda: self.steering.now_us,
         )  # fmt: skip
 
@@ -129,6 +130,22 @@ async def test_one_delivery_steers_and_another_takes_over_when_its_lease_ends() 
     await one.step()
     assert one_fence < sky.steering.fence
     assert one.told() == {}
+
+
+async def test_a_wave_without_a_room_does_not_keep_another_from_being_steered() -> None:
+    lost = replace(WAVE, id="lost")
+
+    class Half(Room):
+        async def tick(self, wave: Wave, present: object) -> Snapshot:
+            if wave is lost:
+                raise RoomMissingError(wave.id)
+            return self.snapshot
+
+    sky = Sky(room=Half())
+    pilot = sky.pilot(waves=[lost, WAVE])
+    await sky.fly(pilot, 2)
+    assert set(pilot.told()) == {"w"}
+    assert sky.steering.rates
 
 
 async def test_a_manual_wave_is_left_alone() -> None:

@@ -94,7 +94,10 @@ async def _late_loss(asked: bool) -> tuple[Witness, Reconciler]:
         if asked:
             world.intake.asks = 1
             await asyncio.sleep(1.5)
-            assert reconciler.told()["sweeps"]["prakerja"]["asked"] == 1
+            assert reconciler.told()["sweeps"]["prakerja"]["asked"] == {
+                "prakerja-1": 1,
+                "prakerja-2": 1,
+            }
         else:
             await asyncio.sleep(10.0)
     return witness, reconciler
