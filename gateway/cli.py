@@ -81,9 +81,9 @@ def serve(config: Path) -> None:
 def deliver(config: Path) -> None:
     """Run delivery: accepted registrations go to the store."""
     settings, programmes, secrets = _load_process(config)
-    from gateway import compose
+    from gateway import compose_deliver
 
-    _run(compose.deliver(settings, programmes, secrets, ready=_ready))
+    _run(compose_deliver.deliver(settings, programmes, secrets, ready=_ready))
 
 
 @cli.command("check-config")
@@ -149,7 +149,7 @@ def version() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def ctl(arguments: tuple[str, ...]) -> None:
     """Look, and turn the knobs: status, rate, pause, resume …"""
-    from gateway.ctl import ctl as group
+    from gateway.ctl_letters import ctl as group  # with all its commands
 
     group.main(list(arguments), prog_name="gateway ctl")
 

@@ -1,102 +1,37 @@
-"""What is measured, under which names, and where the figures of several processes meet.
+"""Where do the figures of several processes meet? The tables of ``measures``, filled and told.
 
-``COUNTED`` is what processes count: each writes a file of its own into one directory, and whichever is
-scraped adds them up (the multiprocess mode of ``prometheus_client``). ``TOLD`` is what the room knows:
-the same for every process, so the one that is scraped tells it from its snapshot. Labels come from
-routes, enums, problem codes and configured waves; nothing a client sends is ever one.
+What processes count, each writes into a file of its own in one directory, and whichever is scraped adds
+them up (the multiprocess mode of ``prometheus_client``). What the room knows is the same for every process,
+so the one that is scraped tells it from its snapshot.
 """
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from gateway.core.policy import Policy
-from gateway.core.snapshot import Phase, Snapshot
-from gateway.ports import PortError, Recording
+from gateway.core.breaker import Circuit
+from gateway.core.snapshot import Phase
+from gateway.measures import BUILD, COUNTED, MEASURES, PHASE, TOLD, Measure
+from gateway.ports import PortError, Recording, Stocks
 from gateway.services.delivery_meter import Failure
 from gateway.services.rooms import LiveRoom
+
+__all__ = ["MEASURES", "Metrics", "metrics_directory", "prepare"]
+
+_log = structlog.get_logger("gateway.delivery")
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 LAG_EVERY_S, LAG_SAMPLES = 0.1, 10  # the worst of a second is told
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
-
-
-class Measure(NamedTuple):
-    """One metric, as the documents list it."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    labels: tuple[str, ...]
-    meaning: str
-
-
-def _counted(
-    name: str, kind: Literal["counter", "gauge", "histogram"], meaning: str, *labels: str
-) -> Measure:
-    return Measure(name, kind, labels, meaning)
-
-
-COUNTED: tuple[Measure, ...] = (
-    _counted(
-        "gateway_requests_total", "counter", "Requests answered.", "method", "route", "status"
-    ),
-    _counted("gateway_request_seconds", "histogram", "Time from head to answer.", "route"),
-    _counted("gateway_problems_total", "counter", "Refusals, by problem code.", "code"),
-    _counted("gateway_ticks_total", "counter", "Ticks, done or missed.", "result"),
-    _counted("gateway_store_batch_seconds", "histogram", "Time to commit one batch."),
-    _counted("gateway_store_rows_total", "counter", "Entries settled, by outcome.", "recording"),
-    _counted("gateway_delivery_failures_total", "counter", "Attempts that failed.", "failure"),
-    _counted("gateway_delivery_oldest_seconds", "gauge", "Age of the oldest entry in hand."),
-    _counted("gateway_event_loop_lag_seconds", "gauge", "Worst delay of a callback in a second."),
-)
-
-
-class Told(NamedTuple):
-    """One figure of a wave, and where it stands. Labelled by wave."""
-
-    measure: Measure
-    value: Callable[[Snapshot, Policy], float]
-
-
-def _told(name: str, meaning: str, value: Callable[[Snapshot, Policy], float]) -> Told:
-    kind: Literal["counter", "gauge"] = "counter" if name.endswith("_total") else "gauge"
-    return Told(Measure(name, kind, ("wave",), meaning), value)
-
-
-def _waiting(snapshot: Snapshot, _: Policy) -> float:
-    return max(0, snapshot.issued - snapshot.called) + snapshot.stock
-
-
-TOLD: tuple[Told, ...] = (
-    _told("gateway_tickets_issued_total", "Numbers given.", lambda s, _: s.issued),
-    _told("gateway_tickets_called_total", "Positions called.", lambda s, _: s.called),
-    _told("gateway_tickets_ended_total", "Left, or missed twice.", lambda s, _: s.ended),
-    _told("gateway_tickets_waiting", "Uncalled, or present without a pass.", _waiting),
-    _told("gateway_passes_issued_total", "Admissions.", lambda s, _: s.admitted),
-    _told("gateway_passes_outstanding", "Reservations in force.", lambda s, _: s.outstanding),
-    _told("gateway_registrations_accepted_total", "Acknowledged.", lambda s, _: s.accepted),
-    _told("gateway_registrations_recorded_total", "In the store.", lambda s, _: s.recorded),
-    _told("gateway_registrations_missing_total", "Lost with Redis.", lambda s, _: s.missing),
-    _told("gateway_intake_entries", "Accepted and not yet settled.", lambda s, _: s.backlog),
-    _told("gateway_quota_places", "Registrations allowed.", lambda _, p: p.quota),
-    _told("gateway_rate_per_second", "Admissions allowed per second.", lambda _, p: p.rate_per_s),
-    _told("gateway_policy_revision", "Revision in force.", lambda s, _: s.revision),
-    _told("gateway_wave_opens_timestamp_seconds", "Opening.", lambda s, _: s.opens_at_us / 1e6),
-    _told("gateway_wave_closes_timestamp_seconds", "Closing.", lambda s, _: s.closes_at_us / 1e6),
-    _told("gateway_snapshot_timestamp_seconds", "Last tick seen.", lambda s, _: s.now_us / 1e6),
-)
-PHASE = Measure("gateway_wave_phase", "gauge", ("wave", "phase"), "1 for the phase it is in.")
-BUILD = Measure("gateway_build_info", "gauge", ("version",), "Always 1.")
-
-MEASURES: tuple[Measure, ...] = (*COUNTED, *(told.measure for told in TOLD), PHASE, BUILD)
 
 
 def metrics_directory(data_directory: str | Path) -> Path:
@@ -132,6 +67,9 @@ class Metrics:
         self._problems: Counter = made["gateway_problems_total"]
         self._batch: Histogram = made["gateway_store_batch_seconds"]
         self._oldest: Gauge = made["gateway_delivery_oldest_seconds"]
+        self._made = made
+        self._circuit: Gauge = made["gateway_store_circuit"]
+        self._circuits: Counter = made["gateway_store_circuit_total"]
         self._lag: Gauge = made["gateway_event_loop_lag_seconds"]
         ticks: Counter = made["gateway_ticks_total"]
         self._ticked, self._missed = ticks.labels("done"), ticks.labels("missed")
@@ -182,6 +120,31 @@ class Metrics:
     def oldest_age_s(self, age_s: float) -> None:
         """Note the age of the oldest entry in hand."""
         self._oldest.set(age_s)
+
+    def circuit(self, circuit: Circuit) -> None:
+        """Note where the breaker stands, and count that it came to."""
+        for each in Circuit:
+            self._circuit.labels(each.value).set(each is circuit)
+        self._circuits.labels(circuit.value).inc()
+
+    def stocks(self, wave_id: str, stocks: Stocks) -> None:
+        """Note what is kept beside the intake."""
+        self._made["gateway_dead_letters"].labels(wave_id).set(stocks.dead)
+        self._made["gateway_settled_entries"].labels(wave_id).set(stocks.settled)
+        self._made["gateway_unchecked_entries"].labels(wave_id).set(stocks.unchecked)
+
+    def forgotten(self, wave_id: str, count: int) -> None:
+        """Count entries that the store had forgotten; an alarm."""
+        self._made["gateway_forgotten_total"].labels(wave_id).inc(count)
+        _log.error("the store has forgotten entries; queued again", wave=wave_id, count=count)
+
+    def lost(self, programme_id: str, count: int) -> None:
+        """Note registrations that are not in the store any more; an alarm."""
+        self._made["gateway_lost_registrations"].labels(programme_id).set(count)
+        if count:
+            _log.error(
+                "recorded registrations are not in the store", programme=programme_id, count=count
+            )
 
     async def watch_loop(self) -> None:
         """Measure how late this process's event loop runs, until cancelled."""

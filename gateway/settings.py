@@ -81,6 +81,7 @@ class Store(Table, frozen=True):
     url: StoreUrl = "sqlite:///.data/registrations.db"  # unless said, moves with data.dir
     max_per_s: Annotated[int, whole(1, 1_000_000, "rows per second")] = 500
     batch_max: Annotated[int, whole(1, 500, "rows per batch")] = 500
+    slots: Annotated[int, whole(1, 16, "batches in flight")] = 2
     deadline_s: Annotated[int, whole(1, 14, "seconds for one batch")] = 10
     credential_file: OptionalPath = ""  # of the service's bearer, or PostgreSQL's password
     post: Literal["batch", "single"] = "batch"  # how https:// is spoken to

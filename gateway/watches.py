@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import structlog
 
@@ -128,6 +129,19 @@ async def report_process(
         await processes.forget(str(operations.row()["process"]))
     except PortError:
         return  # it is forgotten by its age
+
+
+async def report_delivery(
+    processes: RedisProcesses, row: Callable[[], Mapping[str, Any]], stop: asyncio.Event
+) -> None:
+    """Keep a delivery's row in the table of processes fresh, and take it away at the end."""
+
+    async def report() -> None:
+        await processes.report(str(row()["process"]), row())
+
+    await _every(1.0, report, stop)
+    with contextlib.suppress(PortError):  # it is forgotten by its age
+        await processes.forget(str(row()["process"]))
 
 
 async def watch_loop(metrics: Metrics, stop: asyncio.Event) -> None:

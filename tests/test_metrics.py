@@ -15,7 +15,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.core.snapshot import Phase
-from gateway.metrics import COUNTED, MEASURES, TOLD, Metrics, prepare
+from gateway.measures import COUNTED, MEASURES, TOLD
+from gateway.metrics import Metrics, prepare
 from gateway.ports import PortUnavailableError, Recording
 from gateway.services.delivery_meter import DeliveryMeter, Failure
 from gateway.services.rooms import Rooms

@@ -89,11 +89,12 @@ def claim(room: Room, now_us: int, number: int, position: int) -> Answer:
     mark_present(room, position)
     if (
         room.backlog + len(room.passes) >= room.policy.intake_cap
+        or room.is_late(room.last_us, 2)
         or room.places_free <= 0
         or len(room.passes) >= room.policy.form_cap
     ):
         return Answer("called", wait_us=check_in_us)
-    rank, rate = room.present.count(0, position), room.policy.rate_milli_per_s
+    rank, rate = room.present.count(0, position), room.rate_milli_per_s
     target = stock_target(rate, check_in_us)
     asked = bucket.tokens_asked(rank, burst=room.policy.burst, target=target)
     if room.level < asked * bucket.TOKEN:
@@ -181,13 +182,16 @@ def accept(
     if earlier and earlier.content != proposed.content:
         return Answer("already-registered")
     if not earlier:
-        if room.backlog >= room.policy.intake_cap:
+        if room.is_full(now_us):
             return Answer("backlog-full")
         proposed.accepted_at_us = now_us
         registry.by_person[proposed.person] = earlier = proposed
         registry.by_receipt[proposed.receipt] = proposed
         room.accepted += 1
+        room.accepted_us.append(now_us)
         room.backlog += 1
+    life_us = (1 + held.extensions) * room.policy.pass_ttl_s * 1_000_000
+    room.form_us += max(0, room.clock_us - held.expires_us + life_us)
     del room.passes[number]
     room.spent[number] = (earlier.receipt, serial)
     return _accepted(earlier)

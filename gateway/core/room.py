@@ -7,6 +7,7 @@ cannot accept, so that neither a clock step nor an outage takes anything from th
 """
 
 import heapq
+from collections import deque
 from dataclasses import dataclass, field
 
 from gateway.core import bucket
@@ -14,6 +15,7 @@ from gateway.core.bitmap import Bitmap
 from gateway.core.calling import advance, near_at_opening, next_near, next_phase, stock_target
 from gateway.core.policy import Policy
 from gateway.core.snapshot import Phase, Snapshot
+from gateway.core.steering import Steering
 
 EXPIRED_PER_TICK = 500  # passes put back in one tick: bounds the script's run time
 
@@ -55,6 +57,9 @@ class Room:
     recorded: int = 0
     ended: int = 0
     backlog: int = 0
+    form_us: int = 0  # time on the form of all who registered, together
+    steering: Steering = field(default_factory=Steering)
+    accepted_us: deque[int] = field(default_factory=deque)  # instants; the backlog is its end
     present: Bitmap = field(
         default_factory=Bitmap
     )  # by position: seen in this interval or the last
@@ -72,7 +77,28 @@ class Room:
     def frozen(self) -> bool:
         """Whether the wave clock stands: nobody could use the time."""
         recovering = self.phase is Phase.RECOVERING
-        return self.policy.paused or recovering or self.backlog >= self.policy.intake_cap
+        return self.policy.paused or recovering or self.is_full(self.last_us)
+
+    @property
+    def rate_milli_per_s(self) -> int:
+        """The rate in force: the policy's, or what the autopilot holds."""
+        return self.steering.in_force_milli_per_s(self.policy)
+
+    @property
+    def oldest_us(self) -> int:
+        """When the oldest entry that is not settled was accepted; 0: there is none."""
+        while len(self.accepted_us) > self.backlog:
+            self.accepted_us.popleft()  # entries are settled in their order
+        return self.accepted_us[0] if self.accepted_us else 0
+
+    def is_late(self, now_us: int, parts: int) -> bool:
+        """Whether the oldest entry waits longer than one part of what it may."""
+        age_us = now_us - self.oldest_us if self.oldest_us else 0
+        return age_us * parts > self.policy.intake_age_s * 1_000_000
+
+    def is_full(self, now_us: int) -> bool:
+        """Whether the intake takes no more, by count or by age."""
+        return self.backlog >= self.policy.intake_cap or self.is_late(now_us, 1)
 
     @property
     def admitting(self) -> bool:
@@ -89,6 +115,7 @@ def step(room: Room, now_us: int) -> None:
     """Bring clock, phase and bucket up to ``now_us``."""
     elapsed_us = bucket.elapsed_us(room.last_us, now_us)
     room.last_us = now_us
+    room.steering.step(room.policy, elapsed_us)
     if not room.frozen:
         room.clock_us += elapsed_us
     before = room.phase
@@ -107,7 +134,7 @@ def step(room: Room, now_us: int) -> None:
     elif room.admitting:
         room.level = bucket.refill(
             room.level,
-            rate_milli_per_s=room.policy.rate_milli_per_s,
+            rate_milli_per_s=room.rate_milli_per_s,
             burst=room.policy.burst,
             step_us=elapsed_us,
         )
@@ -127,7 +154,7 @@ def _open(room: Room) -> None:
 
 def _target(room: Room) -> int:
     check_in_us = room.policy.check_in_s * 1_000_000
-    return stock_target(room.policy.rate_milli_per_s, check_in_us)
+    return stock_target(room.rate_milli_per_s, check_in_us)
 
 
 def tick(room: Room, now_us: int, seen: list[int]) -> Snapshot:
@@ -228,6 +255,9 @@ def snapshot(room: Room) -> Snapshot:
         recorded=room.recorded,
         ended=room.ended,
         backlog=room.backlog,
+        rate_milli_per_s=room.rate_milli_per_s,
+        oldest_us=room.oldest_us,
+        form_us=room.form_us,
         beacon=room.beacon,
         missing=room.missing,
     )

@@ -67,7 +67,7 @@ class RedisIntake:
                 deadline_s=block_ms / 1000 + BLOCK_MARGIN_S,
             )
         )
-        return [_entry(wave, item) for item in answer[0][1]] if answer else []
+        return [read_entry(wave, item) for item in answer[0][1]] if answer else []
 
     async def reclaim(
         self, wave: Wave, consumer: str, count: int, idle_ms: int
@@ -83,7 +83,7 @@ class RedisIntake:
         taken = await _definite(
             self._reads.command("XCLAIM", stream, GROUP, consumer, idle_ms, *deliveries)
         )
-        return [_entry(wave, item, deliveries[item[0]]) for item in taken if item]
+        return [read_entry(wave, item, deliveries[item[0]]) for item in taken if item]
 
     async def settle(self, wave: Wave, settled: Sequence[Settled]) -> None:
         """Acknowledge, remove and count entries, and move the state of their receipts."""
@@ -124,7 +124,7 @@ class RedisIntake:
 
         async def send(batch: Sequence[str]) -> list[ReceiptRecord | None]:
             records = await _definite(self._lookups.command("HMGET", receipts, *batch))
-            return [_record(*pair) for pair in zip(batch, records, strict=True)]
+            return [read_record(*pair) for pair in zip(batch, records, strict=True)]
 
         return Batcher(send, batch_max=500, pending_max=5_000)
 
@@ -155,14 +155,16 @@ def _accepted(answer: list[Any]) -> Accepted | Refusal:
     return Refusal(word.decode())
 
 
-def _record(receipt: str, record: bytes | None) -> ReceiptRecord | None:
+def read_record(receipt: str, record: bytes | None) -> ReceiptRecord | None:
+    """Read what is kept of a receipt."""
     if record is None:
         return None
     wave_id, _, _, received_at_us, recorded_at_us, state = record.decode().split("|")
     return ReceiptRecord(receipt, wave_id, state, int(received_at_us), int(recorded_at_us))
 
 
-def _entry(wave: Wave, item: list[Any], deliveries: int = 1) -> IntakeEntry:
+def read_entry(wave: Wave, item: list[Any], deliveries: int = 1) -> IntakeEntry:
+    """Read one entry of a stream."""
     entry_id, flat = item
     values = dict(zip(flat[::2], flat[1::2], strict=True))
 

@@ -7,7 +7,8 @@ import hashlib
 from dataclasses import dataclass, field
 from importlib.resources import files
 
-_WITH_STEP = frozenset({"tick", "claim", "change_policy"})  # those that move the clock
+_WITH_STEP = frozenset({"tick", "claim", "change_policy", "steer"})  # those that move the clock
+_ALONE = frozenset({"lease"})  # those that know no room
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Script:
 def load(name: str) -> Script:
     """Read one script from the package."""
     folder = files("gateway.redis") / "scripts"
-    parts = ["prelude", "step", name] if name in _WITH_STEP else ["prelude", name]
+    before = [] if name in _ALONE else ["prelude", *(["step"] if name in _WITH_STEP else [])]
+    parts = [*before, name]
     body = "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)
     return Script(name, f"#!lua\n{body}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.core import pacing
 from gateway.core.clock import iso
-from gateway.core.policy import to_document
+from gateway.core.policy import RATE_MILLI, to_document
 from gateway.core.programme import Zone
 from gateway.core.snapshot import Phase, Snapshot
 from gateway.services.rooms import LiveRoom
@@ -33,12 +33,46 @@ def doubt(room: LiveRoom) -> str | None:
         return f"{room.wave.id}: recovering"
     if snapshot.backlog >= room.policy.intake_cap:
         return f"{room.wave.id}: the intake is at its cap"
+    if oldest_s(snapshot) > room.policy.intake_age_s:
+        return f"{room.wave.id}: the oldest entry of the intake is {oldest_s(snapshot):.0f} s old"
     return None
+
+
+def oldest_s(snapshot: Snapshot) -> float:
+    """Return the age of the oldest entry that is not settled; 0: there is none."""
+    if not snapshot.oldest_us:
+        return 0.0
+    return max(0, snapshot.now_us - snapshot.oldest_us) / 1_000_000
 
 
 def age_s(room: LiveRoom) -> float | None:
     """Return the age of what is known of a room; None: nothing is."""
     return None if room.snapshot is None else round(room.age_s(), 3)
+
+
+def alarms(deliveries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say what nobody may overlook: each is a promise that the store has broken."""
+    kept = {wave: told for row in deliveries for wave, told in row["reconciler"]["waves"].items()}
+    sweeps = {
+        name: told for row in deliveries for name, told in row["reconciler"]["sweeps"].items()
+    }
+    return [
+        *(
+            f"{wave}: {told['dead']} dead letters; see `gateway ctl dead-letters list`"
+            for wave, told in kept.items()
+            if told["dead"]
+        ),
+        *(
+            f"{wave}: the store has forgotten {told['forgotten']} entries; they were queued again"
+            for wave, told in kept.items()
+            if told["forgotten"]
+        ),
+        *(
+            f"{name}: {told['lost']} recorded registrations are not in the store"
+            for name, told in sweeps.items()
+            if told["lost"]
+        ),
+    ]
 
 
 def overview(room: LiveRoom) -> dict[str, Any]:
@@ -63,6 +97,8 @@ def _seen(room: LiveRoom, snapshot: Snapshot) -> dict[str, Any]:
         "phase": snapshot.phase,
         **_times(snapshot, zone),
         **{name: getattr(snapshot, name) for name in COUNTERS},
+        "rate_per_s": snapshot.rate_milli_per_s / RATE_MILLI,  # in force
+        "oldest_s": round(oldest_s(snapshot), 1),  # of the backlog
         "waiting": uncalled + snapshot.stock,
         "places_left": max(0, room.policy.quota - snapshot.accepted - snapshot.outstanding),
         "advance_per_s": short_per_s,

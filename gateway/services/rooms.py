@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from gateway.core import pacing
 from gateway.core.calling import NEAR_STOCKS, approach_per_s, stock_target
 from gateway.core.draw import Draw, commitment, draw_secret, seed
-from gateway.core.policy import Policy
+from gateway.core.policy import RATE_MILLI, Policy
 from gateway.core.programme import Programme, Wave
 from gateway.core.snapshot import Phase, Snapshot
 from gateway.ports import PortUnavailableError
@@ -66,7 +66,8 @@ class LiveRoom:
         near_s = min(
             NEAR_STOCKS * self.policy.check_in_s, self.wait_s(snapshot.issued - snapshot.called)
         )
-        near_per_s = self.policy.rate_per_s * near_s / (self.policy.check_in_s * CHECK_IN_MARGIN)
+        rate_per_s = (snapshot.rate_milli_per_s or self.policy.rate_milli_per_s) / RATE_MILLI
+        near_per_s = rate_per_s * near_s / (self.policy.check_in_s * CHECK_IN_MARGIN)
         # The same pace in both, so that as many are expected to poll as wait, however it wavers.
         far = self.approach_per_s, self.wait_s(snapshot.issued - snapshot.near)
         self._stretch = pacing.stretch(*far, max(budget_per_s - near_per_s, budget_per_s / 10))

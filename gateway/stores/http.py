@@ -59,6 +59,10 @@ class HttpStore:
         """Return rows behind receipt ``after``, without their forms, each with its recorded_at_us."""
         return await self._ledger.recorded_rows(programme_id, after, count)
 
+    async def standing(self, receipts: Sequence[str]) -> set[str]:
+        """Return which of these receipts the ledger has: the service itself cannot be asked."""
+        return await self._ledger.standing(receipts)
+
     async def probe(self) -> None:
         """See that the service answers, as far as can be seen without a registration.
 

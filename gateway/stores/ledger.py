@@ -6,11 +6,12 @@ content digest, numbers; nothing of the form. A row is on disk here before its r
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from gateway.ports import IntakeEntry
 from gateway.stores.rows import PERSON_BYTES
-from gateway.stores.sqlite import CHECKPOINTS, KEPT_CHECKPOINTS, SAVE
+from gateway.stores.sqlite import CHECKPOINTS, KEPT_CHECKPOINTS, SAVE, standing_of
 from gateway.stores.sqlite_file import Schema, SqliteFile
 
 LEDGER = f"""
@@ -72,6 +73,10 @@ class Ledger:
             lambda db: db.execute(NOTED, (programme_id, after, count)).fetchall()
         )
         return [_entry(*line) for line in found]
+
+    async def standing(self, receipts: Sequence[str]) -> set[str]:
+        """Return which of these receipts the service has said it recorded."""
+        return await self._file.run(partial(standing_of, table="recorded", receipts=receipts))
 
     async def probe(self) -> None:
         """Raise unless a line could be written now."""

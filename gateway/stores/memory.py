@@ -41,6 +41,11 @@ class MemoryStore:
         behind = [receipt for receipt in found if receipt > after][:count]
         return [(self.rows[receipt], self.recorded_at_us[receipt]) for receipt in behind]
 
+    async def standing(self, receipts: Sequence[str]) -> set[str]:
+        """Return which of these receipts have a row."""
+        await self.probe()
+        return self.rows.keys() & set(receipts)
+
     async def probe(self) -> None:
         """Raise while the store is down."""
         if self.is_down:

@@ -32,6 +32,7 @@ SELECT receipt, wave_id, programme_id, person, payload::json, accepted_at_us, nu
 FROM unnest({ARRAYS}) WITH ORDINALITY AS batch ({COLUMNS}, place) ORDER BY place
 ON CONFLICT DO NOTHING RETURNING receipt
 """  # noqa: S608  column names only
+STANDING_OF = "SELECT receipt FROM registrations WHERE receipt = ANY($1)"
 STANDING = """
 SELECT receipt, wave_id, programme_id, person, payload FROM registrations WHERE receipt = ANY ($1)
 """
@@ -90,6 +91,11 @@ class PostgresStore:
         """Return rows behind receipt ``after``, each with its recorded_at_us."""
         async with self._pool.transaction() as db:
             return [_entry(row) for row in await db.fetch(RECORDED, programme_id, after, count)]
+
+    async def standing(self, receipts: Sequence[str]) -> set[str]:
+        """Return which of these receipts have a row."""
+        async with self._pool.transaction() as db:
+            return {row[0] for row in await db.fetch(STANDING_OF, list(receipts))}
 
     async def probe(self) -> None:
         """Write a row and remove it, and see that a second row of its person is not taken.

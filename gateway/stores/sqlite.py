@@ -4,8 +4,10 @@ Payloads are kept as the text that was acknowledged, byte for byte. ``sqlite_fil
 files and transactions; here are the rows.
 """
 
+import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutcome
@@ -83,6 +85,10 @@ class SqliteStore:
         )
         return [_entry(*row) for row in found]
 
+    async def standing(self, receipts: Sequence[str]) -> set[str]:
+        """Return which of these receipts have a row."""
+        return await self._file.run(partial(standing_of, table="registrations", receipts=receipts))
+
     async def probe(self) -> None:
         """Write a row and remove it, and see that a second row of its person is not taken."""
         await self._file.run(self._probe)
@@ -110,6 +116,12 @@ class SqliteStore:
         if [self._record(db, row).recording for row in PROBES] != PROBES_ANSWERED:
             raise PortUnavailableError(f"{self._file.path}: does not keep registrations apart")
         db.execute("DELETE FROM registrations WHERE receipt = ?", (PROBE.receipt,))
+
+
+def standing_of(db: sqlite3.Connection, *, table: str, receipts: Sequence[str]) -> set[str]:
+    """Return which of these receipts have a row in a table of ours."""
+    query = f"SELECT receipt FROM {table} WHERE receipt IN (SELECT value FROM json_each(?))"  # noqa: S608
+    return {receipt for (receipt,) in db.execute(query, (json.dumps(list(receipts)),))}
 
 
 def _entry(

@@ -52,6 +52,16 @@ async def test_what_was_acknowledged_is_kept_byte_for_byte(bench: Bench) -> None
     assert (await bench.rows()) == {entry.receipt: columns(entry) for entry in rows}
 
 
+async def test_standing_tells_which_receipts_have_a_row(bench: Bench) -> None:
+    """F-14: a store that says OK and forgets is found out by asking for the rows."""
+    rows = [row(1), row(2, person=1), row(3)]
+    assert await bench.store.standing([each.receipt for each in rows]) == set()
+    await bench.store.put(rows)
+    asked = [each.receipt for each in rows] + ["never-sent", "it's \" quoted"]
+    assert await bench.store.standing(asked) == {rows[0].receipt, rows[2].receipt}
+    assert await bench.store.standing([]) == set()
+
+
 async def test_an_empty_batch_is_no_error(bench: Bench) -> None:
     assert await recordings(bench.store) == []
 

@@ -45,6 +45,12 @@ local function note_person(item, held)
     return true
 end
 
+-- How long the pass was out, on the wave clock: its life began that much before its expiry.
+local function time_on_form_us(room, number, held)
+    local expires_us = tonumber(redis.call('ZSCORE', EXPIRIES, number))
+    return math.max(0, room.clock_us - expires_us + (1 + held.extensions) * room.pass_ttl_us)
+end
+
 local function append(room, item, now_us)
     redis.call('XADD', INTAKE, '*', 'receipt', item.receipt, 'person', item.person,
         'number', item.number, 'serial', whole(item.serial),
@@ -54,6 +60,7 @@ local function append(room, item, now_us)
         { ARGV[2], item.person, item.content, whole(now_us), '0', 'received' }, '|'))
     room.accepted = room.accepted + 1
     room.backlog = room.backlog + 1
+    room.oldest_us = room.oldest_us > 0 and room.oldest_us or now_us
     return { receipt = item.receipt, instant = now_us }
 end
 
@@ -76,11 +83,12 @@ local function accept(room, item, now_us)
         if record.content ~= item.content then
             return { 'already-registered', '', 0 }
         end
-    elseif room.backlog >= room.intake_cap then
+    elseif is_full(room, now_us) then
         return { 'backlog-full', '', 0 }
     else
         record = append(room, item, now_us)
     end
+    room.form_us = room.form_us + time_on_form_us(room, item.number, held)
     drop_pass(item.number)
     redis.call('HSET', SPENT, item.number, record.receipt .. ':' .. whole(item.serial))
     return accepted(record)

@@ -26,7 +26,7 @@ end
 
 local function wait_for_token(room, rank)
     local missing = (rank + 1) * TOKEN - room.level
-    local wait_us = math.max(0, math.ceil(missing / room.rate_milli_per_s))
+    local wait_us = math.max(0, math.ceil(missing / rate_in_force(room)))
     return math.min(math.max(wait_us, RETRY_US_MIN), room.check_in_us)
 end
 
@@ -59,7 +59,7 @@ local function claim(room, number, position)
         return { 'waiting', 0, 0, room.check_in_us }
     end
     mark_present(room, position)
-    if room.backlog + room.outstanding >= room.intake_cap or places_free(room) <= 0
+    if room.backlog + room.outstanding >= room.intake_cap or is_late(room, room.last_us, 2) or places_free(room) <= 0
         or room.outstanding >= room.form_cap then
         return { 'called', 0, 0, room.check_in_us }
     end
