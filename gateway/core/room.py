@@ -8,7 +8,7 @@ cannot accept, so that neither a clock step nor an outage takes anything from th
 
 import heapq
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from gateway.core import bucket
 from gateway.core.bitmap import Bitmap
@@ -87,7 +87,7 @@ class Room:
     @property
     def oldest_us(self) -> int:
         """When the oldest entry that is not settled was accepted; 0: there is none."""
-        while len(self.accepted_us) > self.backlog:
+        while len(self.accepted_us) > max(0, self.backlog):
             self.accepted_us.popleft()  # entries are settled in their order
         return self.accepted_us[0] if self.accepted_us else 0
 
@@ -236,28 +236,14 @@ def snapshot(room: Room) -> Snapshot:
     """Return what every process may know of the room."""
     paused = room.policy.paused and room.phase in (Phase.PREQUEUE, Phase.OPEN)
     return Snapshot(
-        epoch=room.epoch,
         phase=Phase.PAUSED if paused else room.phase,
         now_us=room.last_us,
-        clock_us=room.clock_us,
-        prequeue_at_us=room.prequeue_at_us,
-        opens_at_us=room.opens_at_us,
-        closes_at_us=room.closes_at_us,
-        revision=room.revision,
-        issued=room.issued,
-        cohort=room.cohort,
-        called=room.called,
-        near=room.near,
         stock=room.present.count(0, room.called),
-        admitted=room.admitted,
         outstanding=len(room.passes),
-        accepted=room.accepted,
-        recorded=room.recorded,
-        ended=room.ended,
-        backlog=room.backlog,
-        rate_milli_per_s=room.rate_milli_per_s,
-        oldest_us=room.oldest_us,
-        form_us=room.form_us,
-        beacon=room.beacon,
-        missing=room.missing,
+        **{name: getattr(room, name) for name in _TOLD_AS_KEPT},
     )
+
+
+_TOLD_AS_KEPT = tuple(
+    each.name for each in fields(Snapshot) if each.name != "phase" and hasattr(Room, each.name)
+)

@@ -54,7 +54,7 @@ SEEDED_BUGS = {
     "I-12 a spent pass stays outstanding": ("    drop_pass(item.number)\n", ""),
     "I-13 a change of quota recounts": ("step(room) -- a change of rate pays for no past", "step(room)\nroom.accepted = room.accepted + room.outstanding"),
     "I-14 passes age while paused": ("return room.paused == 1 or room.phase", "return room.phase"),
-    "I-14 passes age while the backlog is full": ("'recovering' or room.backlog >= room.intake_cap", "'recovering'"),
+    "I-14 passes age while the backlog is full": ("'recovering' or is_full(room, room.last_us)", "'recovering'"),
     "I-15 a pass may try any number of persons": ("if tried >= PERSONS_PER_PASS_MAX then", "if false then"),
     "I-15 a person tried again counts again": ("if person == item.person then", "if false then"),
     "I-16 a token is not taken": ("    room.level = room.level - TOKEN\n", ""),
