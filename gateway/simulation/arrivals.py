@@ -82,7 +82,7 @@ _PRAKERJA: Mapping[str, int | float] = {  # as in config/programmes/prakerja-202
     "burst": 50,
     "form_cap": 12_000,
     "quota": 164_000,
-    "poll_budget_per_s": 5_000,
+    "poll_budget_per_s": 8_000,
 }
 _LAUNCH = {"early": 330_000.0, "early_s": 3600.0, "doubling_s": 720.0}
 _RUSH = (Fading(1_410.0, 210.0), Fading(100.0, 3600.0))

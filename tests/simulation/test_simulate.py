@@ -40,7 +40,7 @@ def test_the_policy_of_a_wave_can_be_tried_and_changed() -> None:
     file = "config/programmes/prakerja-2020.toml"
     told = json.loads(run("--programme", file, "--quota", "5", "--json", "-").stdout)
     assert (told["policy"]["rate_per_s"], told["policy"]["quota"]) == (50.0, 5)
-    assert told["policy"]["poll_budget_per_s"] == 5_000
+    assert told["policy"]["poll_budget_per_s"] == 8_000
 
 
 @pytest.mark.parametrize(
