@@ -29,13 +29,17 @@ class Faults:
     writers: set[asyncio.StreamWriter] = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
+    async def _passing(self, held: str) -> None:
+        """Wait while the relay holds back what it has read; there is no event: faults are plain flags."""
+        while getattr(self, held):  # noqa: ASYNC110
+            await asyncio.sleep(HELD_LOOK_S)
+
     async def back_to_front(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         while data := await reader.read(65_536):
             await asyncio.sleep(self.delay_s)
-            while self.hang:
-                await asyncio.sleep(HELD_LOOK_S)
+            await self._passing("hang")
             if self.cut_replies:
                 self.replies_cut += 1
                 break
@@ -46,8 +50,7 @@ class Faults:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         while data := await reader.read(65_536):
-            while self.deaf:
-                await asyncio.sleep(HELD_LOOK_S)
+            await self._passing("deaf")
             writer.write(data)
         writer.close()
 

@@ -54,7 +54,9 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, help="the first seed (default: another each time)")
-    parser.add_argument("--count", type=int, default=0, help="schedules (default: 200, 1 with --seed)")
+    parser.add_argument(
+        "--count", type=int, default=0, help="schedules (default: 200, 1 with --seed)"
+    )
     parser.add_argument(
         "--only", action="append", default=[], type=Kind, choices=list(Kind), metavar="KIND",
         help=f"keep to one kind of fault, may be repeated: {', '.join(Kind)}",
@@ -92,10 +94,11 @@ def _tell_broken(report: Report, only: Sequence[Kind]) -> None:
 
 
 def _tell_all(reports: Sequence[Report], took_s: float) -> None:
-    faults, reached, ends = (
-        sum((getattr(report, name) for report in reports), Counter())
-        for name in ("faults", "reached", "ends")
-    )
+    faults, reached, ends = Counter[str](), Counter[str](), Counter[str]()
+    for report in reports:
+        faults += report.faults
+        reached += report.reached
+        ends += report.ends
     broken = sum(bool(report.broken) for report in reports)
     acknowledged = sum(report.acknowledged for report in reports)
     requests = sum(report.requests for report in reports)

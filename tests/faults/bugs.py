@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 from gateway.ports import Recording, RowOutcome
-from gateway.redis import lua, recovery
 from gateway.redis import channel as redis_channel
+from gateway.redis import lua, recovery
 from gateway.redis.fence import Fences
 from gateway.redis.keys import room_keys
 from gateway.services.delivery import Delivery
@@ -42,7 +42,7 @@ def _in_script(name: str, old: str, new: str) -> None:
         assert script.text.count(old) == 1, f"{name}.lua no longer says {old}"
         return lua.Script(asked, script.text.replace(old, new))
 
-    redis_channel.load = patched
+    vars(redis_channel)["load"] = patched
 
 
 def _ack_before_commit() -> None:
@@ -70,7 +70,7 @@ def _numbers_again_after_recovery() -> None:
     def observe(self: Any, wave_id: str, snapshot: Any) -> None:
         self._seen[wave_id] = snapshot.epoch, snapshot.issued, snapshot.accepted
 
-    recovery.beyond = lambda known: known.cohort
+    vars(recovery)["beyond"] = lambda known: known.cohort
     Fences.observe = observe  # type: ignore[method-assign]
 
 

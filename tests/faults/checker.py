@@ -43,7 +43,9 @@ def every_receipt_is_recorded_once(history: History) -> Faults:
     """I-1:"""
     times = Counter(row.receipt for row in history.remains.rows)
     yield from (f"{receipt} is recorded {n} times" for receipt, n in times.items() if n > 1)
-    yield from (f"{r} is dead without a reason" for r, why in history.remains.dead.items() if not why)
+    yield from (
+        f"{r} is dead without a reason" for r, why in history.remains.dead.items() if not why
+    )
     both = set(times) & set(history.remains.dead)
     yield from (f"{receipt} is recorded, and dead" for receipt in both)
     if not _forgot(history):

@@ -12,9 +12,11 @@ from typing import Any
 
 from gateway import compose
 from gateway.core import policy
+from gateway.core.programme import Wave
 from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutcome
 from gateway.redis.channel import Channel
 from gateway.redis.intake import RedisIntake
+from gateway.services import delivery
 from gateway.stores.sqlite import SqliteStore
 
 RECLAIM_IDLE_S, PUT_S_MAX = 0.8, 0.6  # 30 s and 15 s in production
@@ -24,12 +26,10 @@ REACHED = "reached"
 
 def install(folder: Path) -> None:
     """Put the switches in."""
-    policy.BOUNDS = {  # type: ignore[misc]  a module's constant, but not this process's
-        **policy.BOUNDS,
-        "pass_ttl_s": policy.Bound(int, 1, 86_400),
-    }
-    delivery: Any = partial(compose.Delivery, reclaim_idle_s=RECLAIM_IDLE_S, put_s_max=PUT_S_MAX)
-    compose.Delivery = delivery  # type: ignore[misc]
+    brief = policy.Bound(int, 1, 86_400)  # passes that end within a run
+    vars(policy)["BOUNDS"] = {**policy.BOUNDS, "pass_ttl_s": brief}
+    hasty = partial(delivery.Delivery, reclaim_idle_s=RECLAIM_IDLE_S, put_s_max=PUT_S_MAX)
+    vars(compose)["Delivery"] = hasty
     _watch_reclaims(folder)
     _watch_breaker(folder)
     _hold_the_store(folder)
@@ -65,8 +65,10 @@ def _hold_the_store(folder: Path) -> None:
 def _watch_reclaims(folder: Path) -> None:
     reclaim = RedisIntake.reclaim
 
-    async def watched(self: RedisIntake, *args: Any) -> Sequence[IntakeEntry]:
-        entries = await reclaim(self, *args)
+    async def watched(
+        self: RedisIntake, wave: Wave, consumer: str, count: int, idle_ms: int
+    ) -> Sequence[IntakeEntry]:
+        entries = await reclaim(self, wave, consumer, count, idle_ms)
         if entries:
             note(folder, "claim by another deliver")
         return entries

@@ -74,7 +74,7 @@ async def _stopped(choose: Choice, world: World, fault: Fault) -> AsyncIterator[
 @asynccontextmanager
 async def _command(*parts: str, world: World, fault: Fault) -> AsyncIterator[None]:
     """Have Valkey hold still by its own command; it says nothing until that is over."""
-    holding = asyncio.create_task(world.client.execute_command(*parts))
+    holding = asyncio.create_task(world.command(*parts))
     try:
         yield
     finally:
@@ -127,7 +127,7 @@ async def _switch(name: str, world: World, fault: Fault) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _store_locked(world: World, fault: Fault) -> AsyncIterator[None]:
     with closing(sqlite3.connect(world.store_file, isolation_level=None, timeout=0)) as store:
-        while not _locked(store):
+        while not _locked(store):  # noqa: ASYNC110  SQLite tells nobody when a lock is free
             await asyncio.sleep(0.005)
         yield
         store.execute("ROLLBACK")

@@ -98,7 +98,7 @@ class Slot:
         streak, clock = 0, asyncio.get_running_loop().time
         while True:
             await self._may_run.wait()
-            if self._ending:
+            if self._is_ending():
                 return
             started_s = clock()
             handle = await self._launch()
@@ -107,7 +107,7 @@ class Slot:
             code = await handle.wait()
             self.pid = None
             self._gone.set()
-            if self._ending:
+            if self._is_ending():
                 return
             if self._may_run.is_set():  # nobody killed it for a purpose
                 self.starts[f"ended by itself with {code}"] += 1
@@ -117,6 +117,9 @@ class Slot:
                 assert isinstance(decision, Restart)
                 streak = decision.streak
                 await asyncio.sleep(decision.delay_s)
+
+    def _is_ending(self) -> bool:
+        return self._ending
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to whoever fills the slot."""

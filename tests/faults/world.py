@@ -63,7 +63,10 @@ class World:
         self.urls: list[str] = []  # where applicants reach the front doors
         self.doors: list[Slot] = []
         self.deliveries: list[Slot] = []
-        self.client = redis.asyncio.Redis(unix_socket_path=str(self.socket), socket_timeout=3.0)
+        # Any: its types cannot tell bytes from text.
+        self.client: Any = redis.asyncio.Redis(
+            unix_socket_path=str(self.socket), socket_timeout=3.0
+        )
         self._ports: list[int] = []
         self._stack = stack
 
@@ -112,13 +115,14 @@ class World:
         """Give Valkey a small disk of its own, where the schedule fills it."""
         if Kind.DISK_FULL not in self.schedule.kinds:
             return
-        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", self.valkey_folder]
+        size, folder = f"size={DISK_BYTES}", str(self.valkey_folder)
+        command = ["mount", "-t", "tmpfs", "-o", size, "none", folder]
         mounted = subprocess.run(command, check=False, capture_output=True, text=True)
         if mounted.returncode:
             self.skipped.append(f"disk-full: no file system of its own ({mounted.stderr.strip()})")
             return
         # After the server, the last to use it, has ended.
-        unmount = ["umount", "-l", self.valkey_folder]
+        unmount = ["umount", "-l", folder]
         self._stack.callback(partial(subprocess.run, unmount, check=False))
 
     @property
@@ -170,9 +174,8 @@ class World:
         return forked
 
     def _launch_valkey(self) -> "asyncio.Future[Handle]":
-        command: list[Any] = valkey.command(
-            valkey.find_server(), self.valkey_folder, self.socket
-        ) + ["--enable-debug-command", "local"]
+        command = valkey.command(valkey.find_server(), self.valkey_folder, self.socket)
+        command += ["--enable-debug-command", "local"]
         if self.schedule.unsafe:
             command[command.index("always")] = "everysec"
         log = self.folder / "valkey.out"
@@ -185,6 +188,10 @@ class World:
                 if asyncio.get_running_loop().time() > deadline_s:
                     raise AssertionError(f"not ready within {READY_S_MAX:.0f} s: see {self.folder}")
                 await asyncio.sleep(0.02)
+
+    async def command(self, *parts: str) -> Any:
+        """Ask Valkey itself, by no relay."""
+        return await self.client.execute_command(*parts)
 
     def slots(self) -> list[Slot]:
         """Return every process's place."""
