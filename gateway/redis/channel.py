@@ -115,6 +115,7 @@ class Channel:
             socket_connect_timeout=CONNECT_S,
             socket_timeout=None,  # the deadline is ours, per command
             protocol=2,
+            driver_info=None,  # its default reads a file, and there may be no descriptor left for it
         )
         try:
             async with asyncio.timeout(CONNECT_S + self._deadline_s):

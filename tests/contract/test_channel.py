@@ -94,6 +94,9 @@ async def test_scripts_run_where_no_descriptor_is_left(faulty: tuple[Channel, Fa
     try:
         with pytest.raises(RoomMissingError):
             await channel.run("claim", keys, [""])
+        await channel.close()
+        with pytest.raises(PortUnavailableError):  # not before it wants a socket
+            await channel.command("PING")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
