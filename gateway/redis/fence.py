@@ -46,6 +46,12 @@ class Fences:
         if wave_id not in self._seen:
             self._seen[wave_id] = (epoch, issued, accepted)
 
+    def took_in(self, wave_id: str, fence: str, accepted: int) -> None:
+        """Note how many registrations the room had acknowledged that stands behind ``fence``."""
+        epoch, issued, before = self._seen.get(wave_id, ("", 0, 0))
+        if epoch and fence.startswith(f"{epoch}:"):  # not the room before a recovery
+            self._seen[wave_id] = (epoch, issued, max(before, accepted))
+
     def joined(self, wave_id: str, number: int) -> None:
         """Note a number that was given."""
         epoch, issued, accepted = self._seen.get(wave_id, ("", 0, 0))

@@ -137,7 +137,9 @@ class RedisIntake:
         async def send(batch: Sequence[Registration]) -> list[Accepted | Refusal]:
             args = [part for item in batch for part in _accept_args(item)]
             fence = self._fences.text(wave.id)
-            answers = await scripts.run(self._accepts, "accept", fence, [wave.id, *args])
+            reply = await scripts.run(self._accepts, "accept", fence, [wave.id, *args])
+            *answers, accepted = reply
+            self._fences.took_in(wave.id, fence, accepted)
             return [_accepted(answer) for answer in answers]
 
         return Batcher(send, batch_max=BATCH_MAX, pending_max=PENDING_MAX)

@@ -211,7 +211,8 @@ class Twins(RuleBasedStateMachine):
         answer = self._run(
             "accept", "w", number, serial, receipt, person.hex(), content.hex(), b"{}"
         )
-        assert answer == [[expected.word.encode(), expected.receipt.encode(), expected.instant_us]]
+        told = [expected.word.encode(), expected.receipt.encode(), expected.instant_us]
+        assert answer == [told, self.room.accepted]
 
     @precondition(lambda self: self.room.backlog)
     @rule(state=st.sampled_from(["recorded", "recorded", "rejected"]))
