@@ -17,7 +17,6 @@ from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutco
 from gateway.redis.channel import Channel
 from gateway.redis.intake import RedisIntake
 from gateway.services import delivery
-from gateway.stores.sqlite import SqliteStore
 
 RECLAIM_IDLE_S, PUT_S_MAX = 0.8, 0.6  # 30 s and 15 s in production
 ERRS, DIES, REFUSES, DOWN = "store-errs", "deliver-dies", "store-refuses", "store-down"
@@ -42,24 +41,36 @@ def note(folder: Path, state: str) -> None:
 
 
 def _hold_the_store(folder: Path) -> None:
-    put = SqliteStore.put
+    """Put the switches before whichever store is opened."""
+    opened = vars(compose)["open_store"]
 
-    async def faulty(self: SqliteStore, rows: Sequence[IntakeEntry]) -> Sequence[RowOutcome]:
-        if (folder / DOWN).exists():
-            raise PortUnavailableError("down, as the schedule says")
-        if (folder / REFUSES).exists():
-            return [RowOutcome(row.receipt, Recording.REJECTED, "schedule") for row in rows]
-        outcomes = await put(self, rows)
-        if (folder / DIES).exists():
-            (folder / DIES).unlink(missing_ok=True)
-            note(folder, "crash between commit and ack")
-            os.kill(os.getpid(), signal.SIGKILL)
-        if (folder / ERRS).exists():
-            note(folder, "error after commit")
-            raise PortUnavailableError("committed, and failed after it, as the schedule says")
-        return outcomes
+    def open_faulty(url: str) -> Any:
+        store: Any = opened(url)
+        put = store.put
 
-    SqliteStore.put = faulty  # type: ignore[method-assign]
+        async def faulty(rows: Sequence[IntakeEntry]) -> Sequence[RowOutcome]:
+            if (folder / DOWN).exists():
+                raise PortUnavailableError("down, as the schedule says")
+            if (folder / REFUSES).exists():
+                return [RowOutcome(row.receipt, Recording.REJECTED, "schedule") for row in rows]
+            outcomes: Sequence[RowOutcome] = await put(rows)
+            _fail_after_commit(folder)
+            return outcomes
+
+        store.put = faulty
+        return store
+
+    vars(compose)["open_store"] = open_faulty
+
+
+def _fail_after_commit(folder: Path) -> None:
+    if (folder / DIES).exists():
+        (folder / DIES).unlink(missing_ok=True)
+        note(folder, "crash between commit and ack")
+        os.kill(os.getpid(), signal.SIGKILL)
+    if (folder / ERRS).exists():
+        note(folder, "error after commit")
+        raise PortUnavailableError("committed, and failed after it, as the schedule says")
 
 
 def _watch_reclaims(folder: Path) -> None:

@@ -46,6 +46,8 @@ LOSSES = frozenset({Kind.EMPTIED, Kind.ROLLED_BACK})  # Redis forgets what it ha
 LINKS = frozenset({Kind.LINK_SLOW, Kind.LINK_HANG, Kind.LINK_CUT, Kind.LINK_DEAF,
                    Kind.LINK_CUT_REPLIES})  # fmt: skip
 CLOCKS = frozenset({Kind.CLOCK_FORWARD, Kind.CLOCK_BACK})
+# Before the opening a step moves the opening itself: visitors are told to come back in minutes.
+CLOCKS_FROM_S = 1.8
 LEADS = (*Kind, Kind.POWER_LOSS)  # what everything else rests on: twice as often
 # A front door that has not heard of the last numbers takes a room put back without them for whole: until
 # a room is confirmed after each start of its server, these do not come together with an older copy.
@@ -123,6 +125,8 @@ def make(seed: int, only: Sequence[Kind] = ()) -> Schedule:
 
 
 def _fault(dice: Random, kind: Kind, at_s: float) -> Fault:
+    if kind in CLOCKS:
+        at_s = max(at_s, CLOCKS_FROM_S)
     low_s, high_s = LENGTHS_S.get(kind, (0.1, 1.5))
     length_s = dice.uniform(low_s, high_s)
     return Fault(round(at_s, 2), kind, dice.randrange(2), round(length_s, 2))

@@ -67,7 +67,5 @@ def test_a_schedule_follows_from_its_seed_alone() -> None:
 
 
 def test_consecutive_seeds_reach_every_kind() -> None:
-    first = {make(seed).faults[0].kind for seed in range(4 * len(LEADS))}
     reached = set().union(*(make(seed).kinds for seed in range(len(LEADS))))
     assert reached == set(Kind)
-    assert first  # whatever leads, something begins
