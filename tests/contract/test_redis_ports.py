@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from gateway.core.checkpoint import MARGIN, take
 from gateway.core.policy import Policy
 from gateway.core.programme import Moment, Wave
 from gateway.core.snapshot import Phase
@@ -28,10 +29,12 @@ from gateway.ports import (
     Settled,
     Stale,
 )
+from gateway.redis.fence import Fences
 from gateway.redis.intake import RedisIntake
 from gateway.redis.keys import room_keys
 from gateway.redis.policy import RedisPolicies
 from gateway.redis.processes import RedisProcesses
+from gateway.redis.recovery import RedisRecovery
 from gateway.redis.room import RedisRooms
 from gateway.redis.safety import RedisSafety
 from tests.faults.preload import Control
@@ -148,6 +151,53 @@ async def test_a_room_that_one_knows_to_be_less_is_closed_to_those_who_do_not(
         await another.join(wave)
     assert (await another.tick(wave, [])).phase is Phase.RECOVERING  # so that recovery begins
     await another.close()
+
+
+async def test_a_room_that_was_put_back_is_not_put_back_again(
+    valkey_socket: Path, redis_ports: Adapters
+) -> None:
+    """I-23: of two deliveries that recover it at once, the slower would give its numbers again."""
+    wave = a_wave()
+    await redis_ports.rooms.create(wave)
+    known = take(await redis_ports.rooms.tick(wave, []), POLICY)
+    await redis_ports.rooms._ticks.command("DEL", room_keys("t", wave.programme_id, wave.id)[0])
+    recoveries = [RedisRecovery(f"unix://{valkey_socket}", "t", Fences()) for _ in range(2)]
+    quicker, slower = recoveries
+    assert await quicker.restore(wave, known)
+    assert await slower.restore(wave, known)  # it is still closed
+    await quicker.reopen(wave, known, {"who": "recovery"})
+    number = (await joined_by(redis_ports, wave)).number
+    assert not await slower.restore(wave, known)
+    assert (await joined_by(redis_ports, wave)).number == number + 1
+    for recovery in recoveries:
+        await recovery.close()
+
+
+async def joined_by(ports: Adapters, wave: Wave) -> Joined:
+    await ports.rooms.tick(wave, [])
+    joined = await ports.rooms.join(wave)
+    assert isinstance(joined, Joined)
+    return joined
+
+
+async def test_a_process_that_knows_more_than_a_room_put_back_closes_it(
+    valkey_socket: Path, redis_ports: Adapters
+) -> None:
+    """I-51: otherwise it would refuse that room for ever, and nobody would hear of it."""
+    wave = a_wave()
+    await redis_ports.rooms.create(wave)
+    known = take(await redis_ports.rooms.tick(wave, []), POLICY)
+    for _ in range(MARGIN + 1):
+        await redis_ports.rooms.join(wave)
+    await redis_ports.rooms._ticks.command("DEL", room_keys("t", wave.programme_id, wave.id)[0])
+    recovery = RedisRecovery(f"unix://{valkey_socket}", "t", Fences())
+    await recovery.restore(wave, known)
+    await recovery.reopen(wave, known, {"who": "recovery"})
+    for _ in range(2):
+        with pytest.raises(RoomMissingError):
+            await redis_ports.rooms.tick(wave, [])
+    assert await recovery.restore(wave, known)  # it is closed again
+    await recovery.close()
 
 
 async def test_a_closed_wave_takes_nobody(redis_ports: Adapters) -> None:
