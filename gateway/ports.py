@@ -228,8 +228,11 @@ class RecoveryPort(Protocol):
     def expect(self, wave: Wave, known: Checkpoint) -> None:
         """Refuse from now on a room that holds less than the checkpoint."""
 
-    async def restore(self, wave: Wave, known: Checkpoint) -> None:
-        """Put the room in place with the least it must have been, closed to everybody."""
+    async def restore(self, wave: Wave, known: Checkpoint) -> bool:
+        """Put the room in place with the least it must have been, closed to everybody.
+
+        False where it stands already, put back by another process.
+        """
 
     async def restore_rows(self, wave: Wave, rows: Sequence[RecordedRow]) -> None:
         """Count what the store has: persons, receipts, spent passes."""

@@ -121,7 +121,7 @@ async def report_process(
     """
 
     async def report() -> None:
-        row = operations.row() | {"rooms": operations.seen(fences.issued)}
+        row = operations.row() | {"rooms": operations.seen(fences.issued, fences.accepted)}
         await processes.report(str(row["process"]), row)
 
     await _every(REPORT_EVERY_S, report, stop)

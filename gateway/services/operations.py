@@ -113,13 +113,16 @@ class Operations:
             "snapshot_age_s": max((age_s(room) or 0.0 for room in self._rooms), default=0.0),
         }
 
-    def seen(self, issued: Callable[[str], int]) -> dict[str, dict[str, Any]]:
-        """Return what this process has seen of each room; ``issued`` knows of numbers just given."""
+    def seen(
+        self, issued: Callable[[str], int], accepted: Callable[[str], int]
+    ) -> dict[str, dict[str, Any]]:
+        """Return what this process has seen of each room, with what it did since its last tick."""
         documents = {}
         for room in self._rooms:
             if room.snapshot is not None:
                 document = to_json(take(room.snapshot, room.policy))
                 document["issued"] = max(document["issued"], issued(room.wave.id))
+                document["accepted"] = max(document["accepted"], accepted(room.wave.id))
                 documents[room.wave.id] = document
         return documents
 

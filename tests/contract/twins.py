@@ -101,6 +101,9 @@ class Twins(RoomMachine):
             "reopen": lambda known: self._run("reopen", known, "who", "me"),
         }
         answer = special[script](*args) if script in special else self._run(script, *args)
+        if script == "accept":  # then how many were in all
+            answer, accepted = answer[:-1], answer[-1]
+            assert accepted == self.room.accepted
         if script == "join":  # the rest is of the instant
             answer = answer[: len(expected)]
         assert answer == expected, f"{script} answers {answer}, its twin {expected}"

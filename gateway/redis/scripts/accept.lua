@@ -3,7 +3,8 @@
 -- ARGV[2]   wave id
 -- ARGV[3…]  number, serial, receipt, person (64 hex), content (32 hex), payload, …  in sixes
 -- returns   one {word, receipt, instant_us} per six: accepted (first receipt and instant) ·
---           pass-ended · pass-used · too-many-persons · already-registered · backlog-full
+--           pass-ended · pass-used · too-many-persons · already-registered · backlog-full;
+--           then how many the room has accepted in all
 -- The pass is looked at before the person, so without it nothing can be learnt about anybody.
 -- O(registrations). With `appendfsync always` the reply leaves after the fsync.
 -- Twin of core/passes.accept.
@@ -107,4 +108,5 @@ for index = 3, #ARGV, 6 do
     }, now_us)
 end
 save_room(room)
+answers[#answers + 1] = room.accepted
 return answers

@@ -42,7 +42,8 @@ local function server_us()
     return time[1] * 1000000 + time[2]
 end
 
--- Say whether the room is another, or less, than its caller has seen.
+-- Say whether the room is another, or less, than its caller has seen. A lesser room is closed at once
+-- and for all: others, who have seen less, would give its numbers again, and recovery would not begin.
 local function fence_error(room)
     local epoch, issued, accepted = string.match(ARGV[1], '^(%x+):(%d+):(%d+)$')
     if not epoch then
@@ -52,6 +53,7 @@ local function fence_error(room)
         return redis.error_reply('EPOCH another epoch of this room')
     end
     if tonumber(issued) > room.issued or tonumber(accepted) > room.accepted then
+        redis.call('HSET', ROOM, 'phase', 'recovering')
         return redis.error_reply('BEHIND the room holds less than it has acknowledged')
     end
 end
