@@ -76,7 +76,8 @@ class Pair:
             self.room, self.registry, self.now_us, number=number, serial=serial, proposed=record
         )
         sent = record.receipt, record.person.hex(), record.content.hex(), b"{}"
-        theirs = self.run("accept", "w", number, serial, *sent)
+        *theirs, accepted = self.run("accept", "w", number, serial, *sent)
+        assert accepted == self.room.accepted
         assert theirs == [[ours.word.encode(), ours.receipt.encode(), ours.instant_us]]
         return ours.word
 

@@ -130,7 +130,13 @@ class Twins(RoomMachine):
             "ended", "missing",
         )  # fmt: skip
         fields = [part for name in names for part in (name, getattr(self.room, name))]
-        return self._run("restore", GROUP, "{}", self.room.revision, "epoch", EPOCH, *fields)
+        args = GROUP, "{}", self.room.revision, "epoch", EPOCH, *fields
+        if self.server.hget(NAMES["room"], "phase") != b"recovering":
+            assert self._run("restore", *args) == 0, "a room that stands is not put back"
+        self.server.hset(
+            NAMES["room"], "phase", "recovering"
+        )  # whoever finds it to be less does that
+        return self._run("restore", *args)
 
     @invariant()
     def same_state(self) -> None:
