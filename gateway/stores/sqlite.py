@@ -21,7 +21,7 @@ from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutco
 from gateway.stores.rows import PERSON_BYTES, collision, misfit
 
 BUSY_TIMEOUT_MS = 5_000  # for another process's transaction to end
-JOBS_MAX = 4  # under way and waiting; more means that the disk hangs
+JOBS_MAX = 20  # every slot of delivery, checkpoint, look-ups; more means that the disk hangs
 
 APPLICATION_ID = 0x72677374  # "rgst": tells our files from others'
 SCHEMA_VERSION = 1

@@ -23,7 +23,7 @@ from gateway.ports import IntakeEntry, PortUnavailableError, Recording, StorePor
 from gateway.stores import sqlite
 from gateway.stores.memory import MemoryStore
 from gateway.stores.opening import StoreUrlError, open_store
-from gateway.stores.sqlite import SqliteStore
+from gateway.stores.sqlite import JOBS_MAX, SqliteStore
 from tests.adapters.faults import Fault
 from tests.adapters.store import FaultyStore
 
@@ -421,11 +421,11 @@ async def test_a_cancelled_put_may_be_sent_again(tmp_path: Path) -> None:
 async def test_a_disk_that_hangs_collects_no_endless_queue(tmp_path: Path) -> None:
     hanging = threading.Event()
     async with opened(tmp_path / "r.db") as store:
-        jobs = [asyncio.create_task(store._run(lambda _: hanging.wait())) for _ in range(4)]
+        jobs = [asyncio.create_task(store._run(lambda _: hanging.wait())) for _ in range(JOBS_MAX)]
         await asyncio.sleep(0)
-        jobs[3].cancel()
-        await asyncio.gather(jobs[3], return_exceptions=True)
-        jobs[3] = asyncio.create_task(store._run(lambda _: True))
+        jobs[-1].cancel()
+        await asyncio.gather(jobs[-1], return_exceptions=True)
+        jobs[-1] = asyncio.create_task(store._run(lambda _: True))
         await asyncio.sleep(0)
         with pytest.raises(PortUnavailableError, match="earlier batches"):
             await store.put([row(1)])
