@@ -40,6 +40,8 @@ class Flow:
         history = self._history
         if history and (now_us < history[-1].at_us or admitted < history[-1].admitted):
             history.clear()
+        if history and now_us == history[-1].at_us:  # the wave clock stands: no history in that
+            history.pop()
         history.append(seen)
         if now_us - history[0].at_us > HISTORY_US:
             del history[0]
@@ -54,9 +56,8 @@ class Flow:
 
     def _learn_share(self, now_us: int, accepted: int, form_time_us: int) -> None:
         """Hold registrations against the passes issued one form time before them."""
-        first_us = (
-            self._history[0].at_us + form_time_us
-        )  # before it nothing is known of their passes
+        # Of registrations before this instant nothing is known of their passes.
+        first_us = self._history[0].at_us + form_time_us
         since = self._at(max(first_us, now_us - FORMS * form_time_us))
         issued = self._at(now_us - form_time_us).admitted
         issued -= self._at(since.at_us - form_time_us).admitted

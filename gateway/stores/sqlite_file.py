@@ -20,7 +20,7 @@ from typing import TypeVar
 from gateway.ports import PortUnavailableError
 
 BUSY_TIMEOUT_MS = 5_000  # for another process's transaction to end
-JOBS_MAX = 4  # under way and waiting; more means that the disk hangs
+JOBS_MAX = 20  # every slot of delivery, checkpoint, look-ups; more means that the disk hangs
 
 Result = TypeVar("Result")
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.autopilot import Reading, Regime, Steer, begin, next_steer, under_way
-from gateway.core.flow import Flow
+from gateway.core.flow import HISTORY_US, Flow
 from loadtests.pilot import Script, bench, run
 
 READING = Reading(
@@ -108,6 +108,17 @@ def test_the_flow_learns_form_time_and_share_from_the_counters() -> None:
     assert flow.form_s == pytest.approx(70.0)
     assert flow.share == pytest.approx(0.8, abs=0.01)
     assert flow.on_form == pytest.approx(700, abs=10)
+
+
+def test_the_history_is_bounded_also_while_the_wave_clock_stands() -> None:
+    flow = Flow()
+    for second in range(4_000):
+        flow.observe(second * 1_000_000, second, 0, 0)
+    assert len(flow._history) <= HISTORY_US // 1_000_000 + 1
+    length = len(flow._history)
+    for _ in range(10):
+        flow.observe(3_999_000_000, 3_999, 0, 0)
+    assert len(flow._history) == length
 
 
 def test_a_room_put_back_starts_its_history_anew() -> None:
