@@ -108,7 +108,10 @@ def make(seed: int, only: Sequence[Kind] = ()) -> Schedule:
     lead = (only or LEADS)[seed % len(only or LEADS)]
     faults = [_fault(dice, lead, dice.uniform(0.7, 2.0))]
     if lead is Kind.POWER_LOSS:
-        faults += [_fault(dice, lead, faults[0].at_s + 0.7 * n) for n in range(1, POWER_LOSSES)]
+        first_s = faults[0].at_s
+        faults += [_fault(dice, lead, first_s + 0.7 * n) for n in range(1, POWER_LOSSES)]
+        # What is recorded already cannot be lost: the store stays away meanwhile.
+        faults.append(Fault(round(first_s - 0.5, 2), Kind.STORE_DOWN, 0, 0.7 * POWER_LOSSES))
     kept_apart = LOSSES | (IGNORANT if lead is Kind.ROLLED_BACK else frozenset())
     others = tuple(only or (kind for kind in Kind if kind not in kept_apart))
     for _ in range(dice.choice((0, 1, 1, 2))):
