@@ -54,7 +54,7 @@ LEADS = (*Kind, Kind.POWER_LOSS)  # what everything else rests on: twice as ofte
 IGNORANT = frozenset({Kind.KILL_SERVE, Kind.STOP_SERVE, Kind.DESCRIPTORS}) | LINKS
 LENGTHS_S = {  # where a length other than this one means something else
     Kind.LINK_SLOW: (0.5, 1.5),
-    Kind.STORE_REFUSES: (0.3, 4.5),  # longer than five tries take: dead letters
+    Kind.STORE_REFUSES: (3.5, 5.0),  # longer than five tries take: dead letters
     Kind.STORE_LOCKED: (0.5, 2.5),
     Kind.STOP_VALKEY: (0.2, 2.5),
     Kind.EMPTIED: (0.0, 0.0),
@@ -62,7 +62,7 @@ LENGTHS_S = {  # where a length other than this one means something else
     Kind.POWER_LOSS: (0.0, 0.2),
 }
 LOAD_S = 3.6  # in which applicants arrive and faults begin
-POWER_LOSSES = 5  # of a schedule that leads with them
+POWER_LOSSES = 8  # of a schedule that leads with them
 
 
 @dataclass(frozen=True, slots=True)
