@@ -45,18 +45,9 @@ Choice = Callable[[World, Fault], Slot]
 
 @asynccontextmanager
 async def _killed(choose: Choice, world: World, fault: Fault) -> AsyncIterator[None]:
-    async with _hand_on_server(world, choose):
+    async with world.server_lock if choose is _server else contextlib.nullcontext():
         with choose(world, fault).down():
             yield
-
-
-@asynccontextmanager
-async def _hand_on_server(world: World, choose: Choice) -> AsyncIterator[None]:
-    if choose is _server:
-        async with world.server_lock:
-            yield
-    else:
-        yield
 
 
 @asynccontextmanager

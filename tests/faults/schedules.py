@@ -54,7 +54,7 @@ LEADS = (*Kind, Kind.POWER_LOSS)  # what everything else rests on: twice as ofte
 IGNORANT = frozenset({Kind.KILL_SERVE, Kind.STOP_SERVE, Kind.DESCRIPTORS}) | LINKS
 LENGTHS_S = {  # where a length other than this one means something else
     Kind.LINK_SLOW: (0.5, 1.5),
-    Kind.STORE_REFUSES: (0.3, 4.5),  # longer than five tries take: dead letters
+    Kind.STORE_REFUSES: (3.5, 5.0),  # longer than five tries take: dead letters
     Kind.STORE_LOCKED: (0.5, 2.5),
     Kind.STOP_VALKEY: (0.2, 2.5),
     Kind.EMPTIED: (0.0, 0.0),
@@ -62,7 +62,7 @@ LENGTHS_S = {  # where a length other than this one means something else
     Kind.POWER_LOSS: (0.0, 0.2),
 }
 LOAD_S = 3.6  # in which applicants arrive and faults begin
-POWER_LOSSES = 5  # of a schedule that leads with them
+POWER_LOSSES = 8  # of a schedule that leads with them
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,10 @@ def make(seed: int, only: Sequence[Kind] = ()) -> Schedule:
     lead = (only or LEADS)[seed % len(only or LEADS)]
     faults = [_fault(dice, lead, dice.uniform(0.7, 2.0))]
     if lead is Kind.POWER_LOSS:
-        faults += [_fault(dice, lead, faults[0].at_s + 0.7 * n) for n in range(1, POWER_LOSSES)]
+        first_s = faults[0].at_s
+        faults += [_fault(dice, lead, first_s + 0.7 * n) for n in range(1, POWER_LOSSES)]
+        # What is recorded already cannot be lost: the store stays away meanwhile.
+        faults.append(Fault(round(first_s - 0.5, 2), Kind.STORE_DOWN, 0, 0.7 * POWER_LOSSES))
     kept_apart = LOSSES | (IGNORANT if lead is Kind.ROLLED_BACK else frozenset())
     others = tuple(only or (kind for kind in Kind if kind not in kept_apart))
     for _ in range(dice.choice((0, 1, 1, 2))):
