@@ -17,9 +17,10 @@ from redis.retry import Retry
 
 from gateway.core.passes import Answer
 from gateway.core.room import Room
-from gateway.core.snapshot import Phase, Snapshot
+from gateway.core.snapshot import Snapshot
 from gateway.redis.keys import room_keys
 from gateway.redis.lua import load
+from gateway.redis.room import read_snapshot
 from gateway.redis.wave import GROUP, policy_numbers, policy_text
 from gateway.simulation.worlds import proposed
 from gateway.valkey import find_server
@@ -76,11 +77,7 @@ class ScriptedWorld:
         self._run("create", room.last_us, room.epoch, GROUP, *times, *document)
 
     def tick(self, now_us: int, seen: Sequence[int]) -> Snapshot:
-        answer = self._run("tick", now_us, self._fence, *seen)
-        values = dict(zip(Snapshot.__slots__, answer, strict=True))
-        values["phase"] = Phase(answer[1].decode())
-        values |= {"epoch": answer[0].decode(), "beacon": answer[-1].decode()}
-        snapshot = Snapshot(**values)
+        snapshot = read_snapshot(self._run("tick", now_us, self._fence, *seen))
         self._fence = f"{snapshot.epoch}:{snapshot.issued}:{snapshot.accepted}"
         return snapshot
 
@@ -105,7 +102,7 @@ class ScriptedWorld:
     def accept(self, now_us: int, number: int, serial: int, person: int) -> Answer:
         record = proposed(number, serial, person)
         item = (number, serial, record.receipt, record.person.hex(), record.content.hex(), b"{}")
-        [[word, receipt, at_us]] = self._run("accept", now_us, self._fence, "simulated", *item)
+        [word, receipt, at_us], _ = self._run("accept", now_us, self._fence, "simulated", *item)
         return Answer(word.decode(), receipt=receipt.decode(), instant_us=at_us)
 
     def deliver(self, now_us: int, count: int) -> None:

@@ -18,6 +18,7 @@ import pytest
 from gateway.ports import PortUnavailableError
 from gateway.stores import sqlite
 from gateway.stores.sqlite import SqliteStore
+from gateway.stores.sqlite_file import JOBS_MAX
 from tests.contract.store_benches import (
     DUPLICATE,
     RECORDED,
@@ -146,7 +147,9 @@ async def test_a_cancelled_put_may_be_sent_again(tmp_path: Path) -> None:
 async def test_a_disk_that_hangs_collects_no_endless_queue(tmp_path: Path) -> None:
     hanging = threading.Event()
     async with opened(tmp_path / "r.db") as store:
-        jobs = [asyncio.create_task(store._file.run(lambda _: hanging.wait())) for _ in range(4)]
+        jobs = [
+            asyncio.create_task(store._file.run(lambda _: hanging.wait())) for _ in range(JOBS_MAX)
+        ]
         await asyncio.sleep(0)
         jobs[3].cancel()
         await asyncio.gather(jobs[3], return_exceptions=True)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway import cli, compose  # noqa: F401  compose: preloaded for all children
+from gateway import cli, compose_deliver  # noqa: F401  preloaded for all children
 from tests.faults import bugs, hooks
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gateway import compose
+from gateway import compose_deliver
 from gateway.core import policy
 from gateway.core.programme import Wave
 from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutcome
@@ -28,7 +28,7 @@ def install(folder: Path) -> None:
     brief = policy.Bound(int, 1, 86_400)  # passes that end within a run
     vars(policy)["BOUNDS"] = {**policy.BOUNDS, "pass_ttl_s": brief}
     hasty = partial(delivery.Delivery, reclaim_idle_s=RECLAIM_IDLE_S, put_s_max=PUT_S_MAX)
-    vars(compose)["Delivery"] = hasty
+    vars(compose_deliver)["Delivery"] = hasty
     _watch_reclaims(folder)
     _watch_breaker(folder)
     _hold_the_store(folder)
@@ -42,10 +42,10 @@ def note(folder: Path, state: str) -> None:
 
 def _hold_the_store(folder: Path) -> None:
     """Put the switches before whichever store is opened."""
-    opened = vars(compose)["open_store"]
+    opened = vars(compose_deliver)["store_of"]
 
-    def open_faulty(url: str) -> Any:
-        store: Any = opened(url)
+    def open_faulty(*said: Any) -> Any:
+        store: Any = opened(*said)
         put = store.put
 
         async def faulty(rows: Sequence[IntakeEntry]) -> Sequence[RowOutcome]:
@@ -60,7 +60,7 @@ def _hold_the_store(folder: Path) -> None:
         store.put = faulty
         return store
 
-    vars(compose)["open_store"] = open_faulty
+    vars(compose_deliver)["store_of"] = open_faulty
 
 
 def _fail_after_commit(folder: Path) -> None:
