@@ -128,8 +128,10 @@ def test_far_from_the_front_the_board_alone_tells_the_wait(browser: Browser) -> 
     words, page = WORDS["en"], a_page(browser, "en")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url.rsplit("/", 1)[1]))
-    with a_gateway(opens_at="+3s", rate_per_s=1.0, burst=1, quota=1_000) as gateway:
-        for person in range(1_500):
+    # The near window stands for a minute: nobody is passed over meanwhile.
+    slow = a_gateway(opens_at="+3s", quota=1_000, rate_per_s=0.05, burst=1, check_in_s=60)
+    with slow as gateway:
+        for person in range(400):
             Applicant(gateway.public_url, gateway.wave, person).join()
         board = f"{gateway.public_url}/v1/waves/{gateway.wave}/board"
         wait_for(lambda: call(board)[1]["phase"] == "open", what="the wave is open")
@@ -137,21 +139,12 @@ def test_far_from_the_front_the_board_alone_tells_the_wait(browser: Browser) -> 
         page.click(f"button:has-text('{words['join']}')")
         expect(page.locator("h1")).to_have_text(words["waiting"])
         told = page.locator("#status").inner_text()
-        assert "1,4" in told or "1,5" in told, told  # all who came before, less those called
+        assert "400" in told, told  # all who came before
         shoot(page, "en-waiting")
 
-        def comes_back() -> None:
-            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-
-        def is_told_that_it_is_far() -> bool:  # once the first check-ins have shown who is there
-            comes_back()
-            page.wait_for_timeout(500)
-            return asked[-1] == "board"
-
-        wait_for(is_told_that_it_is_far, timeout_s=15, what="the page looks at the board")
         asked.clear()
         with page.expect_response("**/board"):
-            comes_back()
+            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         assert asked == ["board"]
 
 
