@@ -1,7 +1,7 @@
 # Everything runs from .venv, which uv fills from uv.lock; uv itself lives in .tools. Nothing is
 # installed outside this folder, no root is needed, and `make setup` is quick when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check loadtest clean
+.PHONY: help setup run test check loadtest bench faults clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -50,6 +50,12 @@ check: setup ## Lint, format, types, and the shape of the house
 
 loadtest: setup ## One minute of applicants against a gateway of their own; exits 0 when every promise held
 	@$(BIN)/python -m loadtests $(ARGS)
+
+bench: setup ## Measure the figures of the design; exits 0 when all are reached; ARGS="--only admission" narrows
+	@$(BIN)/python -m loadtests.bench $(ARGS)
+
+faults: setup ## Try the promises against 200 schedules of faults; ARGS="--seed 7" repeats one
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 clean: ## Remove what set-up and tests made; data in .data/ stay
 	rm -rf .venv .tools build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

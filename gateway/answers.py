@@ -132,6 +132,7 @@ class IntakeEntry:
     deliveries: int = 1  # how often it was handed out
     number: int = 0  # of the ticket whose pass was spent; recovery needs it
     serial: int = 0  # of that pass
+    content: bytes = b""  # 16 bytes: keyed digest of the form, where the form itself is not kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,3 +189,26 @@ class RecordedRow:
     recorded_at_us: int
     number: int
     serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An entry that the store has refused for good, without what it says."""
+
+    id: str  # to retry it by
+    wave_id: str
+    entry_id: str  # of the intake, when it was buried
+    reason: str
+    tries: int
+    accepted_at_us: int
+    buried_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stocks:
+    """What is kept of a wave beside its intake."""
+
+    dead: int  # dead letters
+    settled: int  # recorded, not yet read back
+    unchecked: int  # ever let go without having been read back
+    forgotten: int  # ever queued again, because the store had forgotten them

@@ -62,7 +62,8 @@ def up(config: Path, *, fresh: bool, yes: bool) -> None:
         click.echo(banner(settings, running, waves, ctl=_ctl_command(), took_s=took_s))
         _ready()
 
-    run(settings, config, os.environ, fresh=fresh, on_ready=on_ready, say=_say)
+    ids = [programme.id for programme in programmes]
+    run(settings, config, os.environ, ids, fresh=fresh, on_ready=on_ready, say=_say)
 
 
 @cli.command()
@@ -80,9 +81,9 @@ def serve(config: Path) -> None:
 def deliver(config: Path) -> None:
     """Run delivery: accepted registrations go to the store."""
     settings, programmes, secrets = _load_process(config)
-    from gateway import compose
+    from gateway import compose_deliver
 
-    _run(compose.deliver(settings, programmes, secrets, ready=_ready))
+    _run(compose_deliver.deliver(settings, programmes, secrets, ready=_ready))
 
 
 @cli.command("check-config")
@@ -90,14 +91,30 @@ def deliver(config: Path) -> None:
 def check_config(config: Path) -> None:
     """Say everything that is wrong with settings, programmes and keys, or that nothing is."""
     from gateway.secrets import exist, load_secrets
+    from gateway.store_settings import store_of
 
     settings, programmes = _load(config)
     if exist(settings.secrets.dir):
-        load_secrets(settings.secrets.dir)
+        ids = [programme.id for programme in programmes]
+        load_secrets(settings.secrets.dir, ids, encrypt=settings.intake.encrypt)
+    store_of(settings, b"")  # opens nothing, and says what it could not open
     for programme in programmes:
         waves = ", ".join(wave.id for wave in programme.waves)
         click.echo(f"programme {programme.id}: {len(programme.fields)} fields; waves {waves}")
     click.echo(f"{config} and {len(programmes)} programmes: nothing is wrong")
+
+
+@cli.command("export")
+@config_option
+@click.option("--programme", required=True, help="The programme's id.")
+@click.option("--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def export_(config: Path, programme: str, kind: str, file: Path) -> None:
+    """Write a programme's registrations from the store into a new FILE. It holds personal data."""
+    from gateway.export_command import run
+
+    settings, programmes = _load(config)
+    _say(run(settings, programmes, programme, kind, file))
 
 
 @cli.command(
@@ -109,6 +126,15 @@ def verify_draw(arguments: tuple[str, ...]) -> None:
     from gateway.verify import verify_draw as command
 
     command.main(list(arguments), prog_name="gateway verify-draw", standalone_mode=False)
+
+
+@cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def simulate(arguments: tuple[str, ...]) -> None:
+    """Lead a virtual launch-day crowd through the real rules, and say what it would be like."""
+    from gateway.simulate import simulate as command
+
+    command.main(list(arguments), prog_name="gateway simulate", standalone_mode=False)
 
 
 @cli.command()
@@ -123,7 +149,7 @@ def version() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def ctl(arguments: tuple[str, ...]) -> None:
     """Look, and turn the knobs: status, rate, pause, resume …"""
-    from gateway.ctl import ctl as group
+    from gateway.ctl_letters import ctl as group  # with all its commands
 
     group.main(list(arguments), prog_name="gateway ctl")
 
@@ -145,7 +171,9 @@ def _load_process(config: Path) -> "tuple[Settings, tuple[Programme, ...], Secre
     if settings.redis.url == EMBEDDED:
         reason = '"embedded" is for `gateway up`; give the URL of a server that runs'
         raise ConfigurationError(Fault(str(config), "redis.url", reason))
-    return settings, programmes, load_secrets(settings.secrets.dir)
+    ids = [programme.id for programme in programmes]
+    secrets = load_secrets(settings.secrets.dir, ids, encrypt=settings.intake.encrypt)
+    return settings, programmes, secrets
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

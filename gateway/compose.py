@@ -1,6 +1,8 @@
-"""Where adapters meet services: the two long-lived processes, put together and taken apart.
+"""Where adapters meet services: a front door, put together and taken apart.
 
-The only module that knows every ring. A front door ends by draining: not ready, no new ones, finish, close.
+This module and ``compose_deliver`` are the only ones that know every ring. A front door starts with the
+safety of its Redis, then rooms, ticks and listeners; it ends by draining: not ready, no new connections,
+finish, close.
 """
 
 import asyncio
@@ -11,7 +13,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 
 from aiohttp import web
@@ -28,20 +30,20 @@ from gateway.redis.processes import RedisProcesses
 from gateway.redis.recovery import RedisRecovery
 from gateway.redis.room import RedisRooms
 from gateway.redis.safety import RedisSafety
+from gateway.redis.steering import RedisSteering
+from gateway.redis.tail import RedisTail
 from gateway.secrets import Secrets
 from gateway.services.admission import Admission, Ticker
-from gateway.services.delivery import Delivery
+from gateway.services.dead_letters import DeadLetters
 from gateway.services.front_door import FrontDoor
 from gateway.services.intake import Intake
 from gateway.services.operations import Condition, Operations
-from gateway.services.recovery import Keeper
 from gateway.services.rooms import Rooms
 from gateway.settings import Operator, Public, Settings
-from gateway.stores.opening import open_store
+from gateway.store_settings import sealed
 from gateway.watches import (
     check_safety,
     report_process,
-    report_recovery,
     see_rooms,
     watch_loop,
     watch_safety,
@@ -70,6 +72,8 @@ class Redis:
     processes: RedisProcesses
     recovery: RedisRecovery
     safety: RedisSafety
+    steering: RedisSteering
+    tail: RedisTail
     fences: Fences
 
 
@@ -88,11 +92,14 @@ async def redis_adapters(settings: Settings, condition: Condition) -> AsyncItera
         processes=RedisProcesses(url, prefix),
         recovery=RedisRecovery(url, prefix, fences),
         safety=RedisSafety(url),
+        steering=RedisSteering(url, prefix),
+        tail=RedisTail(url, prefix),
         fences=fences,
     )
     async with AsyncExitStack() as stack:
-        for name in ("rooms", "intake", "policies", "processes", "recovery", "safety"):
-            stack.push_async_callback(getattr(redis, name).close)
+        for field in fields(redis):
+            if field.name != "fences":
+                stack.push_async_callback(getattr(redis, field.name).close)
         await check_safety(redis.safety, condition, unsafe_ok=settings.redis.unsafe_ok)
         yield redis
 
@@ -101,10 +108,10 @@ async def serve(
     settings: Settings, programmes: Programmes, secrets: Secrets, *, ready: Callable[[], None]
 ) -> None:
     """Run one front door until SIGTERM or SIGINT, then drain."""
-    told_to_stop = _stop_on_signals()
+    told_to_stop = stop_on_signals()
     configure(settings.log.level)
     metrics = Metrics(metrics_directory(settings.data.dir))
-    condition = _condition()
+    condition = Condition(process=process_name(), pid=os.getpid())
     pages = Pages(programmes)
     style = ProblemStyle(base=settings.serve.problem_base)
     page_style = ProblemStyle(base=style.base, render=pages.problem)
@@ -114,16 +121,18 @@ async def serve(
         ticker = _ticker(settings, redis, rooms, metrics)
         await see_rooms(ticker, rooms)
         operations = Operations(
-            rooms, redis.policies, redis.processes, condition, now_us=_wall_clock_us
+            rooms, redis.policies, redis.processes, condition, now_us=wall_clock_us
         )
+        letters = DeadLetters(redis.tail)
         services = _public_services(settings, programmes, secrets, redis, rooms, pages)
         app = public_app(services, page_style, partial(page_routes, pages=pages), meter=metrics)
         lane = make_lane(services, pages, Gate(style.base, time.process_time))
         public = await _site(settings.public, app, lane)
         operators = OperatorsFile(settings.secrets.dir)
-        desk = operator_app(operations, operators, lambda: metrics.render(rooms), metrics, style)
+        render = partial(metrics.render, rooms)
+        desk = operator_app(operations, operators, render, metrics, style, letters=letters)
         operator = await _site(settings.operator, desk)
-        async with _running(
+        async with running(
             ticker.run,
             partial(watch_loop, metrics),
             partial(watch_pressure, lane, public, rooms, metrics, condition),
@@ -135,46 +144,6 @@ async def serve(
             condition.draining = True
             await public.close(settings.serve.drain_s)
         await operator.close(1.0)
-    metrics.close()
-
-
-async def deliver(
-    settings: Settings, programmes: Programmes, secrets: Secrets, *, ready: Callable[[], None]
-) -> None:
-    """Run one delivery until SIGTERM or SIGINT; the batch in flight is settled first."""
-    told_to_stop = _stop_on_signals()
-    configure(settings.log.level)
-    metrics = Metrics(metrics_directory(settings.data.dir))
-    condition = _condition()
-    store = open_store(settings.store.url)
-    waves = [wave for programme in programmes for wave in programme.waves]
-    async with redis_adapters(settings, condition) as redis:
-        keeper = Keeper(
-            programmes,
-            redis.rooms,
-            redis.policies,
-            redis.processes,
-            redis.recovery,
-            store,
-            secrets.pepper,
-            report_recovery,
-        )
-        await keeper.prepare()
-        delivery = Delivery(
-            redis.intake,
-            store,
-            waves,
-            condition.process,
-            max_per_s=settings.store.max_per_s,
-            batch_max=settings.store.batch_max,
-            meter=metrics,
-            rng=random.Random(),  # noqa: S311  it spreads retries, nothing secret
-            now_us=_wall_clock_us,
-        )
-        async with _running(partial(watch_loop, metrics), keeper.run):
-            ready()
-            await delivery.run(told_to_stop)
-    await store.close()
     metrics.close()
 
 
@@ -202,7 +171,7 @@ def _public_services(
         front_door=FrontDoor(redis.rooms, secrets.ticket, system_random.token_bytes),
         admission=Admission(redis.rooms, secrets.pass_),
         intake=Intake(
-            redis.intake,
+            sealed(redis.intake, settings, secrets),
             tuple(programme.id for programme in programmes),
             secrets.pepper,
             system_random.token_bytes,
@@ -220,7 +189,7 @@ async def _site(
 
 
 @asynccontextmanager
-async def _running(
+async def running(
     *watches: Callable[[asyncio.Event], Coroutine[None, None, None]],
 ) -> AsyncIterator[None]:
     """Run what watches beside the listeners, and end it with them."""
@@ -234,15 +203,18 @@ async def _running(
             stop.set()
 
 
-def _condition() -> Condition:
-    return Condition(process=f"{os.uname().nodename}-{os.getpid()}", pid=os.getpid())
+def process_name() -> str:
+    """Return this process's name in the table of processes."""
+    return f"{os.uname().nodename}-{os.getpid()}"
 
 
-def _wall_clock_us() -> int:
+def wall_clock_us() -> int:
+    """Return this machine's clock: ages are measured with it."""
     return time.time_ns() // 1_000
 
 
-def _stop_on_signals() -> asyncio.Event:
+def stop_on_signals() -> asyncio.Event:
+    """Return what SIGTERM and SIGINT set."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

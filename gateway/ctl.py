@@ -55,25 +55,25 @@ def _target_options(*, first: bool) -> Callable[[Any], Any]:
     return lambda command: operator(credential(command))
 
 
-_wave = click.option(
+wave_option = click.option(
     "--wave", "wave_id", metavar="ID", help="Which wave; needed where several are."
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print what the gateway answers.")
-_reason = click.option(
+reason_option = click.option(
     "--reason", default="", metavar="TEXT", help="Why: kept with the change; needed while open."
 )
 _dry_run = click.option("--dry-run", is_flag=True, help="Only say what would be changed.")
 
 
-def _command(
-    *options: Callable[[Any], Any], name: str | None = None
+def command_of(
+    *options: Callable[[Any], Any], name: str | None = None, of: click.Group | None = None
 ) -> Callable[[Any], click.Command]:
-    """Make a command of the group with these options and those that every one has."""
+    """Make a command of a group with these options and those that every one has."""
 
     def make(function: Any) -> click.Command:
         for option in (_json, *options, _target_options(first=False)):
             function = option(function)
-        command: click.Command = ctl.command(name)(function)
+        command: click.Command = (of or ctl).command(name)(function)
         return command
 
     return make
@@ -88,15 +88,17 @@ def ctl(ctx: click.Context) -> None:
         ctx.color = False
 
 
-def _client() -> Client:
+def client_of() -> Client:
     target = click.get_current_context().obj
     return Client(target["operator"], target["credential_file"])
 
 
-@_command(_wave, click.option("--watch", is_flag=True, help="Again every second, until Ctrl-C."))
+@command_of(
+    wave_option, click.option("--watch", is_flag=True, help="Again every second, until Ctrl-C.")
+)
 def status(*, wave_id: str | None, as_json: bool, watch: bool) -> None:
     """Show how waves and processes stand; the exit code says it in short."""
-    client = _client()
+    client = client_of()
     if not watch:
         sys.exit(_show_status(client, wave_id, as_json=as_json))
     try:
@@ -132,9 +134,9 @@ def _exit_code(document: Document, waves: Sequence[Document]) -> int:
     return PAUSED if "paused" in phases else 0
 
 
-@_command(
-    _wave,
-    _reason,
+@command_of(
+    wave_option,
+    reason_option,
     _dry_run,
     click.option("--burst", type=int, metavar="B", help="At most one second of rate."),
     click.argument("rate_per_s", metavar="N"),
@@ -157,30 +159,34 @@ def rate(*, rate_per_s: str, burst: int | None, **how: Any) -> None:
         click.echo(f"burst is lowered to {fitting}: at most one second of rate", err=True)
         return {"rate_per_s": number, "burst": fitting}
 
-    change(_client(), fields, **how)
+    change(client_of(), fields, **how)
 
 
-@_command(_wave, _reason, _dry_run)
+@command_of(wave_option, reason_option, _dry_run)
 def pause(**how: Any) -> None:
     """Stop admitting; places are kept, and the time of passes stands."""
-    change(_client(), lambda _: {"paused": True}, **how)
+    change(client_of(), lambda _: {"paused": True}, **how)
 
 
-@_command(_wave, _reason, _dry_run)
+@command_of(wave_option, reason_option, _dry_run)
 def resume(**how: Any) -> None:
     """Go on admitting."""
-    change(_client(), lambda _: {"paused": False}, needs_reason=False, **how)
+    change(client_of(), lambda _: {"paused": False}, needs_reason=False, **how)
 
 
-@_command(
-    _wave, _reason, _dry_run, click.argument("pairs", metavar="KEY=VALUE...", nargs=-1), name="set"
+@command_of(
+    wave_option,
+    reason_option,
+    _dry_run,
+    click.argument("pairs", metavar="KEY=VALUE...", nargs=-1),
+    name="set",
 )
 def set_policy(*, pairs: Sequence[str], **how: Any) -> None:
     """Change any fields of the policy, all or none."""
     if not pairs or not all("=" in pair for pair in pairs):
         raise click.UsageError("give KEY=VALUE, one or more; `policy` shows the keys")
     wanted = dict(_field(*pair.split("=", 1)) for pair in pairs)
-    change(_client(), lambda _: wanted, **how)
+    change(client_of(), lambda _: wanted, **how)
 
 
 def _field(name: str, text: str) -> tuple[str, Any]:
@@ -193,18 +199,18 @@ def _field(name: str, text: str) -> tuple[str, Any]:
         return name, text
 
 
-@_command(_wave)
+@command_of(wave_option)
 def policy(*, wave_id: str | None, as_json: bool) -> None:
     """Show the policy in force."""
-    client = _client()
+    client = client_of()
     chosen = choose(client.status(), wave_id)["wave"]
     held = client.policy(chosen)
     document = {"wave": chosen, "revision": held.revision, "policy": held.policy}
     click.echo(json.dumps(document) if as_json else policy_text(chosen, held.revision, held.policy))
 
 
-@_command(_wave)
+@command_of(wave_option)
 def audit(*, wave_id: str | None, as_json: bool) -> None:
     """Show who changed what, when and why."""
-    records = _client().audit(wave_id)
+    records = client_of().audit(wave_id)
     click.echo(json.dumps({"records": records}) if as_json else audit_text(records))

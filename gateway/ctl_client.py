@@ -5,7 +5,7 @@ Nothing is followed, kept or repeated. The credential comes from a file, never f
 
 import http.client
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,24 @@ class Client:
         if reason:
             headers["X-Reason"] = reason.encode()  # http.client would take it for Latin-1
         return self._ask("PUT", path, fields, headers)[0]
+
+    def dead_letters(self, wave_id: str | None) -> list[Document]:
+        """Return the oldest dead letters."""
+        query = "" if wave_id is None else f"?wave={quote(wave_id, safe='')}"
+        letters: list[Document] = self._ask("GET", f"/v1/dead-letters{query}")[0]["dead_letters"]
+        return letters
+
+    def retry(self, wave_id: str, ids: Sequence[str], *, reason: str) -> Document:
+        """Have these dead letters tried again, or all of the wave where none is named."""
+        wanted = {"wave": wave_id} | ({"ids": list(ids)} if ids else {})
+        headers = {"X-Reason": reason.encode()} if reason else {}
+        return self._ask("POST", "/v1/dead-letters/retry", wanted, headers)[0]
+
+    def reconcile(self, wave_id: str, *, reason: str) -> int:
+        """Have every receipt compared with the store; return the number of this wish."""
+        headers = {"X-Reason": reason.encode()} if reason else {}
+        answer = self._ask("POST", "/v1/reconciliation", {"wave": wave_id}, headers)[0]
+        return int(answer["asked"][wave_id])
 
     def _ask(
         self,

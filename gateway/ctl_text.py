@@ -40,12 +40,27 @@ def _wave_text(wave: Document, now: datetime) -> str:
         low_s, high_s = wave["last_eta_s"]
         pace.append(f"last in line {duration(low_s)} to {duration(high_s)}")
     pace.append(f"revision {wave['revision']}")
-    lines = [first, "   ".join(people), "   ".join(pace)]
+    lines = [first, "   ".join(people), "   ".join(pace), "   ".join(_wait_facts(wave))]
+    flown = wave.get("autopilot")
+    if flown:
+        held = f"autopilot {flown['regime']} at {flown['rate_per_s']:.3g}/s: {flown['reason']}"
+        lines.append(held)
+    elif policy.get("autopilot") == "auto":
+        lines.append("autopilot: no delivery steers")
     if policy["message"]:
         lines.append(f"message: {policy['message']}")
     if wave["missing"]:
         lines.append(f"✖ {wave['missing']:,} acknowledged registrations could not be found again")
     return "\n  ".join(lines)
+
+
+def _wait_facts(wave: Document) -> list[str]:
+    """Say how much the waiting ask, against what they were told and may, and whether it came true."""
+    polls = f"polls {wave['polls_per_s']:,.0f}/s, expected {wave['polls_expected_per_s']:,.0f}/s"
+    facts = [f"{polls}, budget {wave['policy']['poll_budget_per_s']:,}/s"]
+    if wave["eta_honesty"] is not None:
+        facts.append(f"told waits kept {wave['eta_honesty']:.0%}")
+    return facts
 
 
 def _when(wave: Document, now: datetime) -> str:
@@ -84,7 +99,14 @@ def _processes_text(status: Document) -> str:
         f"snapshot {max(ages_s):.1f} s old" if ages_s else "no snapshot yet",
         "accepting" if status["accepting"] else click.style("not accepting", fg="red", bold=True),
     ]
+    for row in status.get("deliveries", ()):
+        told = row["delivery"]
+        speed = (
+            "not measured" if told["capacity_per_s"] is None else f"{told['capacity_per_s']:.3g}/s"
+        )
+        facts.append(f"store {speed}, circuit {told['circuit']}")
     troubles = [f"✖ {reason}" for reason in status["reasons"]]
+    troubles += [f"✖ {alarm}" for alarm in status.get("alarms", ())]
     notices = [f"! {notice}" for notice in status["notices"]]
     return "\n".join([", ".join(facts), *troubles, *notices])
 
@@ -131,13 +153,41 @@ def audit_text(records: Sequence[Document]) -> str:
             f"{datetime.fromisoformat(record['at']):%Y-%m-%d %H:%M:%S}",
             record["wave"],
             record["who"],
-            changes_text(record["changes"]),
+            changes_text(record["changes"]) or record.get("did", ""),
             record["reason"] or "-",
         )
         for record in records
     ]
-    table = [header, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
+    return _table([header, *rows])
+
+
+def letters_text(letters: Sequence[Document]) -> str:
+    """Return dead letters as a table, oldest first."""
+    if not letters:
+        return "no dead letters"
+    header = ("WAVE", "ID", "REASON", "TRIES", "ACCEPTED", "DEAD FOR")
+    rows = [
+        (
+            letter["wave"],
+            letter["id"],
+            letter["reason"],
+            str(letter["tries"]),
+            f"{duration(letter['age_s'])} ago",
+            duration(letter["dead_s"]),
+        )
+        for letter in letters
+    ]
+    return _table([header, *rows])
+
+
+def sweep_text(name: str, sweep: Document) -> str:
+    """Return what a comparison with the store has found."""
+    found = f"{sweep['lost']:,} not in the store" if sweep["lost"] else "all in the store"
+    return f"{name}: {sweep['checked']:,} receipts compared in {sweep['cost_s']:.1f} s, {found}"
+
+
+def _table(table: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     return "\n".join(
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in table

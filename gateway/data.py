@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.faults import CannotStartError, ConfigurationError, Fault
-from gateway.settings import EMBEDDED, Settings
+from gateway.settings import EMBEDDED, Settings, ledger_file
 
 ENDING_S_MAX = 5.0  # for the children of a killed supervisor to be gone
 LOOK_S = 0.05
@@ -30,9 +30,16 @@ def valkey_directory(settings: Settings) -> Path:
     return Path(settings.data.dir) / "valkey"
 
 
-def store_file(settings: Settings) -> Path:
-    """Return the store's SQLite file."""
-    return Path(settings.store.url.removeprefix("sqlite:///"))
+def store_file(settings: Settings) -> Path | None:
+    """Return the store's SQLite file; None where registrations are kept elsewhere."""
+    scheme, _, place = settings.store.url.partition(":///")
+    return Path(place) if scheme == "sqlite" else None
+
+
+def hold_registrations(settings: Settings) -> bool:
+    """Say whether there are data already, made with keys."""
+    files = (valkey_directory(settings), ledger_file(settings), store_file(settings))
+    return any(file is not None and file.exists() for file in files)
 
 
 @contextmanager
@@ -97,8 +104,12 @@ def delete(settings: Settings) -> None:
 
     """
     home = Path(settings.data.dir).resolve()
-    store = store_file(settings).resolve()
-    if settings.redis.url != EMBEDDED or not store.is_relative_to(home):
+    store = store_file(settings)
+    if (
+        settings.redis.url != EMBEDDED
+        or store is None
+        or not (store := store.resolve()).is_relative_to(home)
+    ):
         reason = f"deletes only what is in {home}; queue or registrations are elsewhere"
         raise ConfigurationError(Fault("--fresh", "", reason))
     shutil.rmtree(valkey_directory(settings), ignore_errors=True)

@@ -1,6 +1,7 @@
-"""What is measured, under which names? ``COUNTED`` by processes, ``TOLD`` from what the room knows.
+"""What is measured, under which names: the tables that the documents list.
 
-Labels come from routes, enums, problem codes and configured waves; nothing a client sends is ever one.
+``COUNTED`` is what processes count, ``TOLD`` is what the room knows. Labels come from routes, enums, problem
+codes and configured waves; nothing a client sends is ever one.
 """
 
 from collections.abc import Callable
@@ -36,6 +37,18 @@ COUNTED: tuple[Measure, ...] = (
     _counted("gateway_store_rows_total", "counter", "Entries settled, by outcome.", "recording"),
     _counted("gateway_delivery_failures_total", "counter", "Attempts that failed.", "failure"),
     _counted("gateway_delivery_oldest_seconds", "gauge", "Age of the oldest entry in hand."),
+    _counted("gateway_store_circuit", "gauge", "1 for where the breaker stands.", "circuit"),
+    _counted("gateway_store_circuit_total", "counter", "Changes of the breaker.", "circuit"),
+    _counted("gateway_dead_letters", "gauge", "Refused by the store for good.", "wave"),
+    _counted("gateway_settled_entries", "gauge", "Recorded, not yet read back.", "wave"),
+    _counted("gateway_unchecked_entries", "gauge", "Let go without being read back.", "wave"),
+    _counted("gateway_forgotten_total", "counter", "Said to be stored, queued again.", "wave"),
+    _counted(
+        "gateway_lost_registrations",
+        "gauge",
+        "Recorded, and not in the store any more.",
+        "programme",
+    ),
     _counted("gateway_event_loop_lag_seconds", "gauge", "Worst delay of a callback in a second."),
     _counted("gateway_requests_shed_total", "counter", "Refused for lack of room.", "rank"),
     _counted("gateway_requests_in_flight", "gauge", "Handed to a handler and not answered."),
@@ -72,6 +85,14 @@ TOLD: tuple[Told, ...] = (
     _told("gateway_intake_entries", "Accepted and not yet settled.", lambda s, _: s.backlog),
     _told("gateway_quota_places", "Registrations allowed.", lambda _, p: p.quota),
     _told("gateway_rate_per_second", "Admissions allowed per second.", lambda _, p: p.rate_per_s),
+    _told(
+        "gateway_rate_in_force_per_second", "Below it: held.", lambda s, _: s.rate_milli_per_s / 1e3
+    ),
+    _told(
+        "gateway_intake_oldest_seconds",
+        "Age of the oldest not settled.",
+        lambda s, _: max(0, s.now_us - s.oldest_us) / 1e6 if s.oldest_us else 0.0,
+    ),
     _told("gateway_policy_revision", "Revision in force.", lambda s, _: s.revision),
     _told("gateway_wave_opens_timestamp_seconds", "Opening.", lambda s, _: s.opens_at_us / 1e6),
     _told("gateway_wave_closes_timestamp_seconds", "Closing.", lambda s, _: s.closes_at_us / 1e6),

@@ -1,9 +1,8 @@
-"""Where the figures of several processes meet.
+"""Where do the figures of several processes meet? The tables of ``measures``, filled and told.
 
-``COUNTED`` is what processes count: each writes a file of its own into one directory, and whichever is
-scraped adds them up (the multiprocess mode of ``prometheus_client``). ``TOLD`` is what the room knows:
-the same for every process, so the one that is scraped tells it from its snapshot. Labels come from
-routes, enums, problem codes and configured waves; nothing a client sends is ever one.
+What processes count, each writes into a file of its own in one directory, and whichever is scraped adds
+them up (the multiprocess mode of ``prometheus_client``). What the room knows is the same for every process,
+so the one that is scraped tells it from its snapshot.
 """
 
 import asyncio
@@ -13,17 +12,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from gateway.core.breaker import Circuit
 from gateway.core.shedding import Rank
 from gateway.core.snapshot import Phase
 from gateway.measures import BUILD, COUNTED, PHASE, TOLD, Measure
-from gateway.ports import PortError, Recording
+from gateway.ports import PortError, Recording, Stocks
 from gateway.services.delivery_meter import Failure
 from gateway.services.rooms import LiveRoom
+
+_log = structlog.get_logger("gateway.delivery")
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 LAG_EVERY_S, LAG_SAMPLES = 0.1, 10  # the worst of a second is told
@@ -63,6 +66,9 @@ class Metrics:
         self._problems: Counter = made["gateway_problems_total"]
         self._batch: Histogram = made["gateway_store_batch_seconds"]
         self._oldest: Gauge = made["gateway_delivery_oldest_seconds"]
+        self._made = made
+        self._circuit: Gauge = made["gateway_store_circuit"]
+        self._circuits: Counter = made["gateway_store_circuit_total"]
         self._lag: Gauge = made["gateway_event_loop_lag_seconds"]
         self._shed: Counter = made["gateway_requests_shed_total"]
         self._in_flight: Gauge = made["gateway_requests_in_flight"]
@@ -132,6 +138,31 @@ class Metrics:
     def oldest_age_s(self, age_s: float) -> None:
         """Note the age of the oldest entry in hand."""
         self._oldest.set(age_s)
+
+    def circuit(self, circuit: Circuit) -> None:
+        """Note where the breaker stands, and count that it came to."""
+        for each in Circuit:
+            self._circuit.labels(each.value).set(each is circuit)
+        self._circuits.labels(circuit.value).inc()
+
+    def stocks(self, wave_id: str, stocks: Stocks) -> None:
+        """Note what is kept beside the intake."""
+        self._made["gateway_dead_letters"].labels(wave_id).set(stocks.dead)
+        self._made["gateway_settled_entries"].labels(wave_id).set(stocks.settled)
+        self._made["gateway_unchecked_entries"].labels(wave_id).set(stocks.unchecked)
+
+    def forgotten(self, wave_id: str, count: int) -> None:
+        """Count entries that the store had forgotten; an alarm."""
+        self._made["gateway_forgotten_total"].labels(wave_id).inc(count)
+        _log.error("the store has forgotten entries; queued again", wave=wave_id, count=count)
+
+    def lost(self, programme_id: str, count: int) -> None:
+        """Note registrations that are not in the store any more; an alarm."""
+        self._made["gateway_lost_registrations"].labels(programme_id).set(count)
+        if count:
+            _log.error(
+                "recorded registrations are not in the store", programme=programme_id, count=count
+            )
 
     async def watch_loop(self) -> None:
         """Measure how late this process's event loop runs, until cancelled."""

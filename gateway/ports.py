@@ -12,6 +12,7 @@ from typing import Protocol
 from gateway.answers import (
     Accepted,
     Claimed,
+    DeadLetter,
     Ended,
     Ending,
     ExtensionRefused,
@@ -29,6 +30,7 @@ from gateway.answers import (
     Settled,
     Stale,
     Standing,
+    Stocks,
 )
 from gateway.core.checkpoint import Checkpoint
 from gateway.core.policy import Policy
@@ -39,6 +41,7 @@ __all__ = [
     "Accepted",
     "ArchivePort",
     "Claimed",
+    "DeadLetter",
     "Ended",
     "Ending",
     "ExtensionRefused",
@@ -64,6 +67,8 @@ __all__ = [
     "Settled",
     "Stale",
     "Standing",
+    "SteeringPort",
+    "Stocks",
     "StorePort",
 ]
 
@@ -166,6 +171,16 @@ class PolicyPort(Protocol):
         """Replace revision ``revision``, and append one audit record in the same step."""
 
 
+class SteeringPort(Protocol):
+    """The rate that the autopilot holds. When it is down: the rate stays, and falls to the floor in 15 s."""
+
+    async def lease(self, holder: str, life_s: float) -> int:
+        """Take or renew the lease of all deliveries; answer its fence, 0 where another holds it."""
+
+    async def steer(self, wave: Wave, fence: int, milli_per_s: int) -> bool:
+        """Hold the rate; False: a later lease is in use."""
+
+
 class StorePort(Protocol):
     """The registration store: the only place that keeps personal data.
 
@@ -175,6 +190,9 @@ class StorePort(Protocol):
 
     async def put(self, rows: Sequence[IntakeEntry]) -> Sequence[RowOutcome]:
         """Commit the rows in one transaction; one outcome per row, in their order."""
+
+    async def standing(self, receipts: Sequence[str]) -> set[str]:
+        """Return which of these receipts have a row, read as a reader would who knows of no ``put``."""
 
     async def probe(self) -> None:
         """Raise ``PortUnavailableError`` unless a row could be written now."""
@@ -198,7 +216,10 @@ class ArchivePort(Protocol):
     async def recorded_rows(
         self, programme_id: str, after: str, count: int
     ) -> Sequence[tuple[IntakeEntry, int]]:
-        """Return rows behind receipt ``after``, in order of receipts, each with its recorded_at_us."""
+        """Return rows behind receipt ``after``, in order of receipts, each with its recorded_at_us.
+
+        Where somebody else keeps the forms, ``payload`` is empty and ``content`` is its keyed digest.
+        """
 
 
 class RecoveryPort(Protocol):
@@ -207,8 +228,11 @@ class RecoveryPort(Protocol):
     def expect(self, wave: Wave, known: Checkpoint) -> None:
         """Refuse from now on a room that holds less than the checkpoint."""
 
-    async def restore(self, wave: Wave, known: Checkpoint) -> None:
-        """Put the room in place with the least it must have been, closed to everybody."""
+    async def restore(self, wave: Wave, known: Checkpoint) -> bool:
+        """Put the room in place with the least it must have been, closed to everybody.
+
+        False where it stands already, put back by another process.
+        """
 
     async def restore_rows(self, wave: Wave, rows: Sequence[RecordedRow]) -> None:
         """Count what the store has: persons, receipts, spent passes."""

@@ -3,7 +3,8 @@
 ``ticket.key`` and ``pass.key`` hold "<id> <64 hex digits>"; ``.previous`` and ``.next`` beside them
 verify and never sign. ``pepper.key`` and ``draw.key`` hold 64 hex digits. Files are 0400 in a 0700
 directory, and all or none of them are made: a new pepper beside old registrations would let
-everybody register again. ``ctl.credential`` opens the operators' listener from this machine, and
+everybody register again. ``payload-<programme>.key``, in the form of ``ticket.key``, seals the forms of
+one programme. ``ctl.credential`` opens the operators' listener from this machine, and
 ``operators.json`` holds the digests of all credentials.
 """
 
@@ -13,6 +14,7 @@ import secrets
 import shutil
 import tempfile
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +29,7 @@ CREDENTIAL, OPERATORS = "ctl.credential", "operators.json"
 OPERATOR_ID = "local"
 RING_LINE = re.compile(r"(0|[1-9][0-9]{0,2}) ([0-9a-f]{64})\n?")
 SINGLE_LINE = re.compile(r"([0-9a-f]{64})\n?")
+CREDENTIAL_LINE = re.compile(r"([!-~]{1,4096})\n?")
 OTHERS = 0o007  # the permission bits of everybody else; a group may read, as mounted secrets need
 
 
@@ -38,6 +41,7 @@ class Secrets:
     pass_: Keyring = field(repr=False)
     pepper: bytes = field(repr=False)  # of person digests; never changes inside a programme
     draw: bytes = field(repr=False)  # each wave's draw secret is derived from it
+    payload: Mapping[str, Keyring] = field(default_factory=dict, repr=False)  # by programme
 
 
 def exist(directory: str | Path) -> bool:
@@ -68,6 +72,20 @@ def make_secrets(directory: str | Path) -> None:
         raise
 
 
+def make_payload_keys(directory: str | Path, programme_ids: Iterable[str]) -> None:
+    """Make the payload keys that are missing: whoever destroys one has erased the sealed forms."""
+    directory = Path(directory)
+    for path in (payload_file(directory, each) for each in programme_ids):
+        if not path.exists():
+            _write(path, f"1 {secrets.token_hex(KEY_BYTES)}\n")
+            _sync(directory)
+
+
+def payload_file(directory: str | Path, programme_id: str) -> Path:
+    """Return where a programme's payload key lies."""
+    return Path(directory) / f"payload-{programme_id}.key"
+
+
 def _first_operator() -> dict[str, str]:
     """Return the credential that ``gateway ctl`` takes here, and the list that knows its digest."""
     now_us = time.time_ns() // 1_000
@@ -76,8 +94,10 @@ def _first_operator() -> dict[str, str]:
     return {CREDENTIAL: f"{credential}\n", OPERATORS: write_operators([operator])}
 
 
-def load_secrets(directory: str | Path) -> Secrets:
-    """Read all keys.
+def load_secrets(
+    directory: str | Path, programme_ids: Iterable[str] = (), *, encrypt: bool = False
+) -> Secrets:
+    """Read all keys; of payload keys those that are there, or all where forms are to be sealed.
 
     Raises:
         ConfigurationError: one is missing, malformed, or readable by everybody.
@@ -87,9 +107,29 @@ def load_secrets(directory: str | Path) -> Secrets:
     faults: list[Fault] = []
     ticket, pass_ = (_read_ring(directory / name, faults) for name in RINGS)
     pepper, draw = (_read_single(directory / name, faults) for name in SINGLES)
+    files = {each: payload_file(directory, each) for each in programme_ids}
+    payload = {
+        each: _read_ring(path, faults) for each, path in files.items() if encrypt or path.exists()
+    }
     if faults or not (ticket and pass_ and pepper and draw):
         raise ConfigurationError(*faults)
-    return Secrets(ticket, pass_, pepper, draw)
+    found = {each: ring for each, ring in payload.items() if ring}
+    return Secrets(ticket, pass_, pepper, draw, found)
+
+
+def read_credential(path: str | Path) -> str:
+    """Read what opens a neighbour's door: one line, kept like a key.
+
+    Raises:
+        ConfigurationError: it cannot be read, is empty, or is readable by everybody.
+
+    """
+    faults: list[Fault] = []
+    wanted = "must hold one line of 1 to 4096 printable ASCII characters"
+    match = _match(Path(path), CREDENTIAL_LINE, wanted, faults)
+    if match is None:
+        raise ConfigurationError(*faults)
+    return match[1]
 
 
 def _write(path: Path, text: str) -> None:

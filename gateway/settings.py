@@ -4,9 +4,11 @@ Settings need a restart; what operators change live is a policy. Every key has a
 empty file is a whole configuration. Paths are relative to the working directory.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -24,6 +26,9 @@ Port = Annotated[
     int, Meta(ge=0, le=65_535, description="a port: 1 to 65535, or 0 for any free one")
 ]
 FilePath = Annotated[str, Meta(pattern=r"\A[^\x00]{1,1024}\Z", description="a path")]
+OptionalPath = Annotated[
+    str, Meta(pattern=r"\A[^\x00]{0,1024}\Z", description="a path, or nothing")
+]
 RedisUrl = Annotated[
     str,
     Meta(
@@ -32,8 +37,14 @@ RedisUrl = Annotated[
     ),
 ]
 StoreUrl = Annotated[
-    str, Meta(pattern=r"\Asqlite:///[^\x00]+\Z", description="a URL: sqlite:///path/to/file.db")
+    str,
+    Meta(
+        pattern=r"\A(sqlite:///[^\x00]+|(postgresql|https?)://[^\s\x00]+)\Z",
+        description="a URL: sqlite:///path/to/file.db, postgresql://… or https://…",
+    ),
 ]
+SINGLE_ROWS_MAX = 50  # one call each, within one deadline
+LOOPBACK = re.compile(r"http://(localhost|127\.[0-9.]+|\[::1\])([:/].*)?")
 
 
 def whole(low: int, high: int, what: str) -> Meta:
@@ -70,6 +81,31 @@ class Store(Table, frozen=True):
     url: StoreUrl = "sqlite:///.data/registrations.db"  # unless said, moves with data.dir
     max_per_s: Annotated[int, whole(1, 1_000_000, "rows per second")] = 500
     batch_max: Annotated[int, whole(1, 500, "rows per batch")] = 500
+    slots: Annotated[int, whole(1, 16, "batches in flight")] = 2
+    deadline_s: Annotated[int, whole(1, 14, "seconds for one batch")] = 10
+    credential_file: OptionalPath = ""  # of the service's bearer, or PostgreSQL's password
+    post: Literal["batch", "single"] = "batch"  # how https:// is spoken to
+    allow_private: bool = False  # true: https:// may lead to a private address
+    allow_http: bool = False  # true: registrations may leave this machine in clear
+
+    def conflicts(self) -> Iterable[tuple[str, str]]:
+        """Yield (key, reason) for what would send registrations astray."""
+        if not self.url.startswith(("http://", "https://")):
+            return
+        parts = urlsplit(self.url)
+        if not parts.hostname or "@" in parts.netloc or parts.fragment:
+            yield "url", "must name a host, and hold no credentials: use store.credential_file"
+        if parts.scheme == "http" and not (self.allow_http or LOOPBACK.fullmatch(self.url)):
+            yield "url", "sends registrations in clear: use https://, or set store.allow_http"
+        if self.post == "single" and self.batch_max > SINGLE_ROWS_MAX:
+            yield "batch_max", f'must be at most {SINGLE_ROWS_MAX} where store.post is "single"'
+
+    def __repr__(self) -> str:
+        return f"Store(url={redacted(self.url)!r}, max_per_s={self.max_per_s}, …)"
+
+
+class Intake(Table, frozen=True):
+    encrypt: bool = False  # true: forms wait for their delivery under their programme's payload key
 
 
 class Data(Table, frozen=True):
@@ -111,11 +147,17 @@ class Settings(Table, frozen=True):
     operator: Operator = Operator()
     redis: Redis = Redis()
     store: Store = Store()
+    intake: Intake = Intake()
     data: Data = Data()
     secrets: SecretFiles = SecretFiles()
     serve: Serve = Serve()
     programmes: ProgrammeFiles = ProgrammeFiles()
     log: Log = Log()
+
+
+def ledger_file(settings: Settings) -> Path:
+    """Return where lies what is kept here of a registration service behind HTTP."""
+    return Path(settings.data.dir) / "ledger.db"
 
 
 def redacted(url: str) -> str:
@@ -145,7 +187,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     said = {(section, key) for section, table in document.items() for key in table}
     said |= {(section, key) for section, values in overrides.items() for key in values}
     settings = _move_with_data(settings, said)
-    _check_ports(settings, str(path) if path else "settings")
+    _check_together(settings, str(path) if path else "settings")
     return settings
 
 
@@ -182,8 +224,13 @@ def _move_with_data(settings: Settings, said: set[tuple[str, str]]) -> Settings:
     return settings
 
 
-def _check_ports(settings: Settings, source: str) -> None:
-    """Operators are never served on the applicants' port."""
+def _check_together(settings: Settings, source: str) -> None:
+    """Refuse what file and environment have only together made wrong.
+
+    Operators are never served on the applicants' port.
+    """
+    faults = [Fault(source, f"store.{key}", reason) for key, reason in settings.store.conflicts()]
     if settings.public.port == settings.operator.port != 0:
-        reason = "must differ from public.port"
-        raise ConfigurationError(Fault(source, "operator.port", reason))
+        faults.append(Fault(source, "operator.port", "must differ from public.port"))
+    if faults:
+        raise ConfigurationError(*faults)

@@ -19,7 +19,7 @@ from gateway.children import ReadySocket, Say
 from gateway.faults import ConfigurationError, Fault
 from gateway.metrics import metrics_directory, prepare
 from gateway.operators import renew_credential
-from gateway.secrets import exist, load_secrets, make_secrets
+from gateway.secrets import exist, load_secrets, make_payload_keys, make_secrets
 from gateway.settings import Operator, Public, Settings
 from gateway.system import System
 
@@ -39,6 +39,7 @@ def up(
     settings: Settings,
     config: Path | None,
     environ: Mapping[str, str],
+    programme_ids: Sequence[str] = (),
     *,
     fresh: bool = False,
     command: Sequence[str] = THIS_GATEWAY,
@@ -60,7 +61,7 @@ def up(
         operator_url = _listen("operator", settings.operator, environ, held)
         if fresh:  # only now: nothing is deleted for a system that cannot start
             data.delete(settings)
-        running = Running(public_url, operator_url, prepare_secrets(settings))
+        running = Running(public_url, operator_url, prepare_secrets(settings, programme_ids))
         renew_credential(settings.secrets.dir)
         prepare(metrics_directory(settings.data.dir))
         sockets = held.enter_context(data.socket_directory(settings))
@@ -99,7 +100,7 @@ async def _run(system: System, on_ready: Callable[[], None]) -> None:
     await fleet.run(on_ready)
 
 
-def prepare_secrets(settings: Settings) -> bool:
+def prepare_secrets(settings: Settings, programme_ids: Sequence[str] = ()) -> bool:
     """Make the keys at the first start; say whether it was.
 
     Raises:
@@ -107,10 +108,12 @@ def prepare_secrets(settings: Settings) -> bool:
 
     """
     first = not exist(settings.secrets.dir)
-    if first and (data.valkey_directory(settings).exists() or data.store_file(settings).exists()):
+    if first and data.hold_registrations(settings):
         reason = f"holds no keys, but {settings.data.dir} holds data made with some: restore them"
         raise ConfigurationError(Fault(settings.secrets.dir, "", reason))
     if first:
         make_secrets(settings.secrets.dir)
-    load_secrets(settings.secrets.dir)
+    if settings.intake.encrypt:
+        make_payload_keys(settings.secrets.dir, programme_ids)
+    load_secrets(settings.secrets.dir, programme_ids)
     return first

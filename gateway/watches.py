@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import structlog
 
@@ -17,12 +18,14 @@ from gateway.redis.processes import RedisProcesses
 from gateway.redis.safety import RedisSafety
 from gateway.services.admission import Ticker
 from gateway.services.operations import Condition, Operations
+from gateway.services.recovery import Keeper
 from gateway.services.rooms import Rooms
 
 _log = structlog.get_logger("gateway")
 
 REDIS_WAIT_S = 30.0  # a server that replays its log takes its time
 REDIS_PROBE_S = 0.1
+PREPARE_EVERY_S = 1.0
 SAFETY_EVERY_S = 5.0
 REPORT_EVERY_S = 0.25  # a policy's arrival in every process is told within a second
 
@@ -80,6 +83,23 @@ async def see_rooms(ticker: Ticker, rooms: Rooms) -> None:
                 await asyncio.sleep(REDIS_PROBE_S)
 
 
+async def prepare_rooms(keeper: Keeper, stop: asyncio.Event) -> None:
+    """Have the rooms made or put back, however long Redis and the store are away; or be told to stop."""
+    told = ""
+    while not stop.is_set():
+        try:
+            await keeper.prepare()
+        except PortError as error:
+            if str(error) != told:
+                told = str(error)
+                _log.warning("rooms wait for Redis and the store", reason=told)
+        else:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PREPARE_EVERY_S):
+                await stop.wait()
+
+
 def report_recovery(wave: Wave, known: Checkpoint, missing: int) -> None:
     """Say what a recovery has found, and what it has not."""
     _log.error(
@@ -101,7 +121,7 @@ async def report_process(
     """
 
     async def report() -> None:
-        row = operations.row() | {"rooms": operations.seen(fences.issued)}
+        row = operations.row() | {"rooms": operations.seen(fences.issued, fences.accepted)}
         await processes.report(str(row["process"]), row)
 
     await _every(REPORT_EVERY_S, report, stop)
@@ -109,6 +129,19 @@ async def report_process(
         await processes.forget(str(operations.row()["process"]))
     except PortError:
         return  # it is forgotten by its age
+
+
+async def report_delivery(
+    processes: RedisProcesses, row: Callable[[], Mapping[str, Any]], stop: asyncio.Event
+) -> None:
+    """Keep a delivery's row in the table of processes fresh, and take it away at the end."""
+
+    async def report() -> None:
+        await processes.report(str(row()["process"]), row())
+
+    await _every(1.0, report, stop)
+    with contextlib.suppress(PortError):  # it is forgotten by its age
+        await processes.forget(str(row()["process"]))
 
 
 async def watch_loop(metrics: Metrics, stop: asyncio.Event) -> None:

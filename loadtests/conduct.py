@@ -119,7 +119,7 @@ class Applicant:
             board = yield from self._look_at_board()
             if position is None or position < board.document["near"]:
                 return
-            yield Wait(self._jittered(_far_poll_s(position, board.document)))
+            yield Wait(self._jittered(far_poll_s(position, board.document)))
 
     def _look_at_board(self) -> Generator[Step, Answer, Answer]:
         return (yield from self._ask("board", "GET", f"{self._api}/board", 200))
@@ -226,10 +226,8 @@ class Applicant:
         raise _OverError(outcome)
 
 
-def _far_poll_s(position: int, board: Mapping[str, Any]) -> float:
+def far_poll_s(position: int, board: Mapping[str, Any]) -> float:
     """Return when the page's script looks at the board again."""
-    stretch, advance_per_s = board["stretch"], board["advance_per_s"]
-    if not advance_per_s:
-        return float(board["poll_s"])
-    far_s = (position - board["near"]) / advance_per_s
-    return float(stretch * min(120.0, max(4.0, min(0.8 / stretch, 0.5) * far_s)))
+    stretch = board["stretch"]
+    far_s = (position - board["near"]) / board["approach_per_s"]
+    return float(min(stretch * min(120.0, max(4.0, 0.5 * far_s)), 0.8 * far_s + 4.0))

@@ -115,14 +115,16 @@ class Gateway:
         return end(self.child, signal.SIGINT, DRAIN_S_MAX)
 
 
-def start(folder: Path, terms: Terms, *, opens_s: float) -> Gateway:
+def start(folder: Path, terms: Terms, *, opens_s: float, more: str = "") -> Gateway:
     """Start a gateway whose wave opens ``opens_s`` after the room is made, and wait until it is ready.
+
+    ``more`` is added to its settings.
 
     Raises:
         NotReadyError: it ended, or took too long.
 
     """
-    (folder / "gateway.toml").write_text(SETTINGS.format(folder=folder), "utf-8")
+    (folder / "gateway.toml").write_text(SETTINGS.format(folder=folder) + more, "utf-8")
     (folder / "programme.toml").write_text(programme(terms, opens_s=opens_s), "utf-8")
     log = folder / "gateway.log"
     config = str(folder / "gateway.toml")

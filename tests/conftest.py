@@ -1,12 +1,13 @@
 """Fixtures that several suites share: a real server on a private socket, and a real gateway."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
 
 from tests.gateways import RunningGateway, a_gateway
+from tests.postgres_server import OwnPostgres
 from tests.valkeys import OwnValkey
 
 
@@ -37,3 +38,19 @@ def running_gateway() -> Iterator[RunningGateway]:
     """Yield a whole gateway of real processes; its wave opens two seconds after its start."""
     with a_gateway() as gateway:
         yield gateway
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Callable[[], OwnPostgres]]:
+    """Yield what starts the PostgreSQL of this test process at its first call."""
+    servers: list[OwnPostgres] = []
+
+    def started() -> OwnPostgres:
+        if not servers:
+            servers.append(OwnPostgres())
+            servers[0].start()
+        return servers[0]
+
+    yield started
+    for server in servers:
+        server.remove()

@@ -29,7 +29,7 @@ ordinal = 1
 prequeue_at = "+0s"
 opens_at = "{opens_at}"
 closes_at = "+1h"
-policy = {{ quota = {quota}, rate_per_s = {rate_per_s}, burst = {burst}, form_cap = 100, pass_ttl_s = 120, check_in_s = 1 }}
+policy = {{ quota = {quota}, rate_per_s = {rate_per_s}, burst = {burst}, form_cap = 100, pass_ttl_s = 120, check_in_s = {check_in_s} }}
 
 [[fields]]
 name = "nik"
@@ -151,11 +151,14 @@ def a_gateway(
     quota: int = 50,
     rate_per_s: float = 20.0,
     burst: int = 5,
+    check_in_s: int = 1,
     redis_url: str = "embedded",
 ) -> Iterator[RunningGateway]:
     """Run a gateway whose wave opens ``opens_at`` after its start."""
     folder = Path(tempfile.mkdtemp(prefix="gw"))
-    programme = PROGRAMME.format(opens_at=opens_at, quota=quota, rate_per_s=rate_per_s, burst=burst)
+    programme = PROGRAMME.format(
+        opens_at=opens_at, quota=quota, rate_per_s=rate_per_s, burst=burst, check_in_s=check_in_s
+    )
     (folder / "programme.toml").write_text(programme)
     (folder / "gateway.toml").write_text(SETTINGS.format(folder=folder, redis_url=redis_url))
     gateway = RunningGateway(folder)

@@ -11,9 +11,11 @@ from gateway.core.credentials import Operator, Role, enrol
 from gateway.core.policy import Policy
 from gateway.core.programme import Moment, Programme, Wave
 from gateway.core.snapshot import Phase, Snapshot
+from gateway.services.dead_letters import DeadLetters
 from gateway.services.operations import Condition, Operations
 from gateway.services.rooms import LiveRoom, Rooms
 from gateway.web.operator import operator_app
+from tests.adapters.letters import MemoryLetters
 from tests.adapters.policy import MemoryPolicies, MemoryProcesses
 
 NOW_US = 1_586_595_600_000_000  # 11 April 2020, 16:00 WIB
@@ -60,6 +62,7 @@ class OperatorsHouse:
 
     policies: MemoryPolicies = field(default_factory=MemoryPolicies)
     processes: MemoryProcesses = field(default_factory=MemoryProcesses)
+    letters: MemoryLetters = field(default_factory=MemoryLetters)
     condition: Condition = field(default_factory=lambda: Condition(process="serve-1", pid=7))
     operators: list[Operator] = field(default_factory=list)
     clock_s: float = 1_000.0  # of the rooms
@@ -86,4 +89,7 @@ class OperatorsHouse:
         return room
 
     def app(self) -> web.Application:
-        return operator_app(self.operations, lambda: self.operators, lambda: b"# metrics\n")
+        letters = DeadLetters(self.letters)
+        return operator_app(
+            self.operations, lambda: self.operators, lambda: b"# metrics\n", letters=letters
+        )

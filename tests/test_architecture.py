@@ -17,7 +17,7 @@ FUNCTION_LINES_MAX = 60
 ALL = ["core", "ports", "services", "redis", "stores", "web", "observation", "configuration"]
 TOOLS = (
     r"gateway\.(__main__|cli|ctl\w*|supervise|system|fleet|children|restarts|data"
-    r"|addresses|banner|notify|valkey|verify|simulate|simulation(\..+)?)"
+    r"|addresses|banner|notify|valkey|verify|export\w*|simulate|simulation(\..+)?)"
 )
 RINGS: dict[str, tuple[str, list[str]]] = {  # ring -> (modules as a pattern, rings it may import)
     "core": (r"gateway(\.core(\..+)?)?", []),
@@ -31,7 +31,7 @@ RINGS: dict[str, tuple[str, list[str]]] = {  # ring -> (modules as a pattern, ri
         r"gateway\.(settings|configuration|programmes|programme_documents|operators|secrets|faults)",
         ["core"],
     ),
-    "composition": (r"gateway\.(compose|pressure|watches)", ALL),
+    "composition": (r"gateway\.(compose|compose_deliver|pressure|watches|store_settings)", ALL),
     "command line": (
         TOOLS,
         [*ALL, "composition"],

@@ -240,6 +240,7 @@ def test_status_says_how_the_wave_stands(gateway: Gateway) -> None:
         "wave-1  OPEN  closes Sat 11 Apr 2020 17:00 WIB, in 1 h 0 min",
         "  waiting 591,954   on form 930 of 1,000   registered 41 of 1,000   pending 37",
         "  rate 10/s (burst 10)   revision 1",
+        "  polls 0/s, expected 42/s, budget 2,000/s",
         "",
         "wave-2  CLOSED  closes Sat 11 Apr 2020 17:00 WIB, in 1 h 0 min",
         "",

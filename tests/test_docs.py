@@ -1,12 +1,17 @@
 """The documents tell the truth: every problem, policy field, metric, setting and endpoint is in them."""
 
+import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.core.policy import BOUNDS
 from gateway.measures import MEASURES
+from gateway.ports import Recording
+from gateway.settings import Store
+from gateway.stores import http_contract
 from gateway.web.catalogue import CATALOGUE
 from gateway.web.endpoints import ENDPOINTS
 
@@ -45,3 +50,17 @@ def test_links_between_documents_lead_somewhere() -> None:
 def test_the_api_is_described() -> None:
     assert ENDPOINTS
     assert "GET /v1/openapi.json" in DOCUMENTS["README.md"]
+
+
+def test_the_contract_of_the_http_store_is_shown_as_it_is_spoken() -> None:
+    request, reply = re.findall(r"```json\n(.+?)```", DOCUMENTS["OPERATIONS.md"], re.DOTALL)
+    sent = msgspec.json.decode(request, type=http_contract.Batch, strict=True).registrations[0]
+    assert json.loads(request)["registrations"][0].keys() == set(sent.__struct_fields__)
+    said = msgspec.json.decode(reply, type=http_contract.Outcomes).outcomes[0]
+    assert (said.receipt, said.recording) == (sent.receipt, Recording.REJECTED)
+    assert http_contract.REASON.fullmatch(said.reason)
+
+
+@pytest.mark.parametrize("key", [f.name for f in msgspec.structs.fields(Store)])
+def test_every_setting_of_the_store_is_explained_to_operators(key: str) -> None:
+    assert f"`store.{key}`" in DOCUMENTS["OPERATIONS.md"]

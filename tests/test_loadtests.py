@@ -106,14 +106,7 @@ def test_people_come_as_the_profile_says() -> None:
 # --- what they do --------------------------------------------------------------------------------------
 
 FORM = json_schema([field_of("nik", random.Random(1)), field_of("email", random.Random(1))], "id")
-BOARD = {
-    "poll_s": 10.0,
-    "advance_per_s": 2.0,
-    "stretch": 1.0,
-    "called": 0,
-    "near": 21,
-    "phase": "open",
-}
+BOARD = {"poll_s": 10.0, "approach_per_s": 2.0, "near": 0, "stretch": 1.0, "phase": "open"}
 WAITING = {"state": "waiting", "poll_s": 2.0, "position": 9}
 CALLED = {"state": "called", "poll_s": 1.0, "position": 9}
 PASS = {"pass": "p", "expires_at": "2026-11-24T21:00:00.000+07:00"}
@@ -211,14 +204,10 @@ def test_it_asks_as_often_as_told() -> None:
 
 def test_far_from_the_front_it_looks_at_the_board_alone() -> None:
     far = Answer(200, {"state": "waiting", "poll_s": 8.0, "position": 100})
-    boards = [
-        Answer(200, BOARD | {"called": called, "near": called + 21})
-        for called in (0, 0, 40, 79, 80)
-    ]
+    boards = [Answer(200, BOARD | {"near": near}) for near in (0, 0, 40, 100, 101)]
     told = Told({"place": [far, Answer(200, CALLED)], "board": boards})
     told.lead(PATIENT)
     between = [ask.name for ask in told.asks("board", "place")]
-    # With 80 called the near window reaches behind position 100.
     assert between == ["board", "place", "board", "board", "board", "board", "place"]
 
 

@@ -8,7 +8,16 @@ import pytest
 from gateway.core.credentials import Role, find, read_operators
 from gateway.core.tickets import Key
 from gateway.faults import ConfigurationError
-from gateway.secrets import CREDENTIAL, OPERATORS, RINGS, SINGLES, exist, load_secrets, make_secrets
+from gateway.secrets import (
+    CREDENTIAL,
+    OPERATORS,
+    RINGS,
+    SINGLES,
+    exist,
+    load_secrets,
+    make_payload_keys,
+    make_secrets,
+)
 
 
 @pytest.fixture
@@ -136,3 +145,21 @@ def test_a_key_for_owner_and_group_is_taken(directory: Path, mode: int) -> None:
 def test_keys_are_in_no_repr(directory: Path) -> None:
     secrets = load_secrets(directory)
     assert repr(secrets) == "Secrets()"
+
+
+def test_payload_keys_are_made_once_for_each_programme(directory: Path) -> None:
+    make_payload_keys(directory, ["one"])
+    one = load_secrets(directory, ["one"], encrypt=True).payload["one"]
+    make_payload_keys(directory, ["one", "two"])
+    both = load_secrets(directory, ["one", "two"], encrypt=True).payload
+    assert both["one"] == one
+    assert both["two"].current.secret != one.current.secret
+    assert stat.S_IMODE((directory / "payload-two.key").stat().st_mode) == 0o400
+    write(directory / "payload-two.key.previous", f"7 {'aa' * 32}\n")
+    assert load_secrets(directory, ["two"]).payload["two"].find(7) == Key(7, b"\xaa" * 32)
+
+
+def test_a_payload_key_may_be_missing_only_where_nothing_is_sealed(directory: Path) -> None:
+    assert load_secrets(directory, ["one"]).payload == {}
+    with pytest.raises(ConfigurationError, match=r"payload-one\.key: cannot be read"):
+        load_secrets(directory, ["one"], encrypt=True)

@@ -69,7 +69,7 @@ def test_every_fault_of_file_and_environment_is_told_at_once(tmp_path: Path) -> 
         "redis.unsafe_ok": "must be true or false",
         "log.level": "must be one of debug, info, warning, error",
         "sevre": "is unknown; did you mean serve?",
-        "store.url": "must be a URL: sqlite:///path/to/file.db",
+        "store.url": "must be a URL: sqlite:///path/to/file.db, postgresql://… or https://…",
         "serve.processes": "must be front-door processes: a whole number from 1 to 64",
         "GATEWAY_PUBLIC_PROT": "is unknown; did you mean GATEWAY_PUBLIC_PORT?",
         "GATEWAY_OPERATOR_PORT": "must be a port: 1 to 65535, or 0 for any free one",
@@ -187,3 +187,47 @@ def test_any_value_under_any_key_is_taken_or_refused_by_that_key(tmp_path: Path)
         except ConfigurationError as error:
             refused = {fault.key for fault in error.faults}
         assert refused <= {f"{section}.{key}", section}
+
+
+@pytest.mark.parametrize(
+    ("store", "key", "reason"),
+    [
+        ('url = "http://registry.example/v1"', "url", "in clear"),
+        ('url = "https://me:hunter2@registry.example/v1"', "url", "no credentials"),
+        ('url = "https:///v1"', "url", "name a host"),
+        ('url = "https://registry.example/v1"\npost = "single"', "batch_max", "at most 50"),
+        ("deadline_s = 15", "deadline_s", "from 1 to 14"),  # below what delivery grants
+        ('post = "bulk"', "post", "one of batch, single"),
+    ],
+)
+def test_a_store_that_would_send_registrations_astray_is_refused(
+    tmp_path: Path, store: str, key: str, reason: str
+) -> None:
+    found = faults(tmp_path, f"[store]\n{store}\n")
+    assert list(found) == [f"store.{key}"]
+    assert reason in found[f"store.{key}"]
+    assert "hunter2" not in found[f"store.{key}"]
+
+
+def test_what_is_wrong_with_a_store_is_told_with_file_or_environment_alike(tmp_path: Path) -> None:
+    found = faults(
+        tmp_path,
+        "[public]\nport = 9\n[operator]\nport = 9\n",
+        GATEWAY_STORE_URL="http://registry.example/v1",
+    )
+    assert found.keys() == {"store.url", "operator.port"}
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        'url = "http://127.0.0.1:9000/registrations"',
+        'url = "http://localhost/registrations"',
+        'url = "http://[::1]:9000"',
+        'url = "http://registry.example/v1"\nallow_http = true',
+        'url = "https://registry.example/v1"\npost = "single"\nbatch_max = 50',
+        'url = "postgresql://gateway:hunter2@db.example/registrations?sslmode=verify-full"',
+    ],
+)
+def test_a_store_that_is_safe_to_write_to_is_taken(tmp_path: Path, store: str) -> None:
+    assert "hunter2" not in repr(load(tmp_path, f"[store]\n{store}\n"))

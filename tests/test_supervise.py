@@ -321,7 +321,12 @@ def test_fresh_begins_without_queue_registrations_and_keys_and_deletes_nothing_e
 
 @pytest.mark.parametrize(
     "elsewhere",
-    [{"GATEWAY_REDIS_URL": "redis://127.0.0.1:1"}, {"GATEWAY_STORE_URL": "sqlite:////srv/r.db"}],
+    [
+        {"GATEWAY_REDIS_URL": "redis://127.0.0.1:1"},
+        {"GATEWAY_STORE_URL": "sqlite:////srv/r.db"},
+        {"GATEWAY_STORE_URL": "postgresql:///registrations"},
+        {"GATEWAY_STORE_URL": "https://registry.example/v1"},
+    ],
 )
 def test_fresh_refuses_data_that_lie_elsewhere(place: Place, elsewhere: dict[str, str]) -> None:
     place.data.mkdir()
@@ -332,16 +337,28 @@ def test_fresh_refuses_data_that_lie_elsewhere(place: Place, elsewhere: dict[str
     assert (place.data / "valkey").exists()
 
 
-def test_keys_are_made_once_and_never_beside_data_that_need_older_ones(place: Place) -> None:
+@pytest.mark.parametrize("made_with_keys", ["valkey", "registrations.db", "ledger.db"])
+def test_keys_are_made_once_and_never_beside_data_that_need_older_ones(
+    place: Place, made_with_keys: str
+) -> None:
     settings = load_settings(None, {"GATEWAY_DATA_DIR": str(place.data)})
     place.data.mkdir()
     assert prepare_secrets(settings) is True
     assert prepare_secrets(settings) is False
     for key in (place.data / "secrets").iterdir():
         key.unlink()
-    (place.data / "valkey").mkdir()
+    (place.data / made_with_keys).mkdir()
     with pytest.raises(ConfigurationError, match=r"holds no keys.*restore them"):
         prepare_secrets(settings)
+
+
+def test_payload_keys_are_made_where_forms_are_to_be_sealed(place: Place) -> None:
+    said = {"GATEWAY_DATA_DIR": str(place.data), "GATEWAY_INTAKE_ENCRYPT": "true"}
+    place.data.mkdir()
+    assert prepare_secrets(load_settings(None, {**said, "GATEWAY_INTAKE_ENCRYPT": "false"}), ["p"])
+    assert not (place.data / "secrets" / "payload-p.key").exists()
+    assert prepare_secrets(load_settings(None, said), ["p"]) is False
+    assert (place.data / "secrets" / "payload-p.key").exists()
 
 
 def test_a_lock_whose_holder_is_dead_is_waited_for(

@@ -1,8 +1,10 @@
 """A Valkey of a test's own, on a private socket, that can be killed, emptied and set back."""
 
+import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import redis
@@ -14,8 +16,9 @@ from tests.support import wait_for
 class OwnValkey:
     """One server process after another on the same folder, durable as in production."""
 
-    def __init__(self, *, durable: bool = True) -> None:
+    def __init__(self, *, durable: bool = True, environ: Mapping[str, str] = {}) -> None:
         self.durable = durable
+        self.environ = {**os.environ, **environ}
         self.folder = Path(tempfile.mkdtemp(prefix="gw"))
         self.socket = self.folder / "s"
         self.process: subprocess.Popen[bytes] | None = None
@@ -36,7 +39,9 @@ class OwnValkey:
         options |= {"appendonly": "yes" if self.durable else "no", "appendfsync": "always"}
         options["save"] = ""
         command = [part for name, value in options.items() for part in (f"--{name}", value)]
-        self.process = subprocess.Popen([find_server(), *command], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [find_server(), *command], stdout=subprocess.DEVNULL, env=self.environ
+        )
         with self.client() as client:
             wait_for(lambda: _answers(client), what="Valkey answers")
 

@@ -27,6 +27,15 @@ def refill(level: int, *, rate_milli_per_s: int, burst: int, step_us: int) -> in
     return min(level + rate_milli_per_s * step_us, burst * TOKEN)
 
 
+def tokens_asked(rank: int, *, burst: int, target: int) -> int:
+    """Return how many tokens must be there for a claimant with ``rank`` present ones in front of it.
+
+    The first takes the last token, whoever stands at the end of the stock finds a full bucket only: those
+    in front, who ask again soon, are served first, and where they do not ask no token is lost.
+    """
+    return 1 - (1 - burst) * min(rank, target) // target
+
+
 def wait_us(level: int, rank: int, *, rate_milli_per_s: int) -> int:
     """Return when a claimant with ``rank`` others before it finds its token."""
     missing = (rank + 1) * TOKEN - level

@@ -65,10 +65,22 @@ def advance(present: Bitmap, *, called: int, ripe: int, issued: int, target: int
 
 
 def near_at_opening(*, issued: int, target: int, check_in_us: int) -> int:
-    """Return the first ``near``: so many that those who look within one interval fill the window."""
-    needed = NEAR_STOCKS * target
+    """Return the first ``near``: so many that those who come to look would keep the rate.
+
+    Even where as few are present as ``PRESENT_SHARE_MIN``. Once ``called`` has passed over as many of
+    them as that takes, it stands until all have looked; the first turn fits the window to those seen.
+    """
     intervals = max(1, -(-OPENING_SPREAD_US // check_in_us))
-    return min(needed * intervals, issued + needed)
+    return min(math.ceil(target * intervals / PRESENT_SHARE_MIN), issued + NEAR_STOCKS * target)
+
+
+def approach_per_s(*, called: int, near: int, rate_per_s: float, check_in_s: float) -> float:
+    """Return how many positions a second the near window may come closer.
+
+    It holds ``NEAR_STOCKS`` intervals of admissions, so that is how long it takes to be called empty. The
+    measured advance would not do: it is an average over a minute in which ``called`` has leapt or stood.
+    """
+    return max(rate_per_s, (near - called) / (NEAR_STOCKS * check_in_s))
 
 
 def next_near(present: Bitmap, *, called: int, near: int, issued: int, target: int) -> int:

@@ -62,6 +62,9 @@ ACCESS: Mapping[tuple[str, str], Role | None] = {
     ("GET", "/v1/waves/{wave}/policy"): Role.VIEWER,
     ("PUT", "/v1/waves/{wave}/policy"): Role.OPERATOR,
     ("GET", "/v1/audit"): Role.VIEWER,
+    ("GET", "/v1/dead-letters"): Role.VIEWER,
+    ("POST", "/v1/dead-letters/retry"): Role.OPERATOR,
+    ("POST", "/v1/reconciliation"): Role.OPERATOR,
 }
 LEAST = Role.VIEWER  # to be told that there is nothing at a path
 

@@ -6,7 +6,7 @@ a Feistel network (Luby and Rackoff 1988) with SHA-256 as its round function, wa
 (Black and Rogaway 2002, "Ciphers with arbitrary finite domains") until it lands inside the cohort. It
 needs no memory for the others' positions. Twins: the page's script, ``gateway verify-draw``.
 
-Contract: b = max(2, bits of cohort - 1), left half a = b // 2 bits, right half c = b - a bits, ten rounds
+Contract: b = max(6, bits of cohort - 1), left half a = b // 2 bits, right half c = b - a bits, ten rounds
 r = 0 … 9: even rounds L ^= F(r, R) mod 2^a, odd rounds R ^= F(r, L) mod 2^c, where F(r, x) is the first
 four bytes, big-endian, of SHA-256(seed ‖ byte r ‖ x in four bytes, big-endian).
 """
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from hashlib import blake2b, sha256
 
 ROUNDS = 10
+BITS_MIN = 6  # on fewer, ten rounds do not reach every order of five people equally often
 COHORT_MAX = 2**31
 
 
@@ -62,14 +63,13 @@ class Draw:
         if value >= self.cohort:
             return value
         value = self._pass(value, rounds)
-        while (
-            value >= self.cohort
-        ):  # fewer than two steps on average: the domain is below 2 x cohort
+        # Fewer than two steps on average where the domain is below 2 x cohort, 64 / cohort below that.
+        while value >= self.cohort:
             value = self._pass(value, rounds)
         return value
 
     def _pass(self, value: int, rounds: range) -> int:
-        bits = max(2, (self.cohort - 1).bit_length())
+        bits = max(BITS_MIN, (self.cohort - 1).bit_length())
         left_bits = bits // 2
         right_bits = bits - left_bits
         left, right = value >> right_bits, value & ((1 << right_bits) - 1)

@@ -71,9 +71,13 @@ class Promises:
             self.made += 1
             self.kept += earliest_us <= now_us <= latest_us
 
-    def honesty(self) -> float | None:
-        """Return the share that was kept; None before anybody was called."""
-        return self.kept / self.made if self.made else None
+
+def ahead(position: int, called: int, shown: int | None) -> int:
+    """Return how many a waiting visitor is told are in front: never more than it was ``shown`` before.
+
+    Another process, or a room just recovered, may know an older ``called``; nobody is moved back by it.
+    """
+    return max(0, position - called if shown is None else min(position - called, shown))
 
 
 def eta_s(
@@ -95,7 +99,8 @@ def eta_s(
 def stretch(admissions_per_s: float, far_s: float, budget_per_s: float) -> float:
     """Return s >= 1 such that the polls that all far visitors are asked for fit the budget.
 
-    The load falls with s, so halving the interval finds the least s.
+    The load falls with s, so halving the interval finds the least s. It does not fall without end:
+    everybody needs a few polls to arrive in time, whatever the budget.
     """
     low, high = 1.0, STRETCH_MAX
     if load_per_s(low, admissions_per_s, far_s) <= budget_per_s:
@@ -122,9 +127,13 @@ def load_per_s(s: float, admissions_per_s: float, far_s: float) -> float:
 
 
 def poll_s(far_s: float, stretched: float) -> float:
-    """Return when a visitor so far from the near window should ask again."""
-    interval_s = max(stretched * POLL_S_MIN, min(PHI_MAX, PHI * stretched) * far_s)
-    return min(stretched * POLL_S_MAX, interval_s)
+    """Return when a visitor so far from the near window should ask again.
+
+    However scarce polls are, it is there before the window has gone by: whoever is told to come later
+    is absent when its turn is near, and a window full of absentees makes ``called`` leap over them.
+    """
+    wanted_s = stretched * min(POLL_S_MAX, max(POLL_S_MIN, PHI * far_s))
+    return min(wanted_s, PHI_MAX * far_s + POLL_S_MIN)
 
 
 def opening_poll_s(to_opening_s: float, waiting: int, budget_per_s: float, share: float) -> float:

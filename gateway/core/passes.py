@@ -9,7 +9,8 @@ Twins: ``redis/scripts/{join,claim,look,leave,extend,accept}.lua``.
 from dataclasses import dataclass, field
 
 from gateway.core import bucket
-from gateway.core.room import Pass, Room, mark_absent, mark_present, step
+from gateway.core.calling import stock_target
+from gateway.core.room import Pass, Room, hold, mark_absent, mark_present, step
 from gateway.core.snapshot import Phase
 
 EXTENSIONS_MAX = 2
@@ -88,13 +89,15 @@ def claim(room: Room, now_us: int, number: int, position: int) -> Answer:
     mark_present(room, position)
     if (
         room.backlog + len(room.passes) >= room.policy.intake_cap
+        or room.is_late(room.last_us, 2)
         or room.places_free <= 0
         or len(room.passes) >= room.policy.form_cap
     ):
         return Answer("called", wait_us=check_in_us)
-    if room.level < bucket.TOKEN:
-        rank = room.present.count(0, position)
-        rate = room.policy.rate_milli_per_s
+    rank, rate = room.present.count(0, position), room.rate_milli_per_s
+    target = stock_target(rate, check_in_us)
+    asked = bucket.tokens_asked(rank, burst=room.policy.burst, target=target)
+    if room.level < asked * bucket.TOKEN:
         wait_us = bucket.wait_us(room.level, rank, rate_milli_per_s=rate)
         return Answer("called", wait_us=min(max(wait_us, RETRY_US_MIN), check_in_us))
     return _issue(room, number, position)
@@ -105,7 +108,7 @@ def _issue(room: Room, number: int, position: int) -> Answer:
     room.admitted += 1
     life_us = room.policy.pass_ttl_s * 1_000_000
     held = Pass(serial=room.admitted, expires_us=room.clock_us + life_us)
-    room.passes[number] = held
+    hold(room, number, held)
     mark_absent(room, position)
     return Answer("issued", serial=held.serial, instant_us=_instant(room, held))
 
@@ -147,6 +150,7 @@ def extend(room: Room, number: int, serial: int) -> Answer:
         return Answer("exhausted")
     held.extensions += 1
     held.expires_us += room.policy.pass_ttl_s * 1_000_000
+    hold(room, number, held)
     return Answer("extended", instant_us=_instant(room, held))
 
 
@@ -178,13 +182,16 @@ def accept(
     if earlier and earlier.content != proposed.content:
         return Answer("already-registered")
     if not earlier:
-        if room.backlog >= room.policy.intake_cap:
+        if room.is_full(now_us):
             return Answer("backlog-full")
         proposed.accepted_at_us = now_us
         registry.by_person[proposed.person] = earlier = proposed
         registry.by_receipt[proposed.receipt] = proposed
         room.accepted += 1
+        room.accepted_us.append(now_us)
         room.backlog += 1
+    life_us = (1 + held.extensions) * room.policy.pass_ttl_s * 1_000_000
+    room.form_us += max(0, room.clock_us - held.expires_us + life_us)
     del room.passes[number]
     room.spent[number] = (earlier.receipt, serial)
     return _accepted(earlier)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+AUTO = "auto"
 RATE_MILLI = 1000  # the bucket counts whole thousandths of an admission per second
 
 
@@ -25,6 +26,9 @@ class Policy:
     intake_cap: int = (
         100_000  # accepted and not yet recorded; beyond it claims stop, then registrations
     )
+    intake_age_s: int = 1_800  # of the oldest of them; claims stop at half of it
+    autopilot: str = "manual"  # auto: the rate follows the store, below rate_per_s
+    floor_per_s: float = 0.0  # what the autopilot admits at least; 0: 1 % of rate_per_s
     paused: bool = False
     message: str = ""  # shown on every page while it is set
     beacon: str = ""  # a public value mixed into the draw; counts until the opening, not after it
@@ -33,6 +37,17 @@ class Policy:
     def rate_milli_per_s(self) -> int:
         """The rate as the bucket's integer, thousandths per second."""
         return round(self.rate_per_s * RATE_MILLI)
+
+    @property
+    def floor_milli_per_s(self) -> int:
+        """The autopilot's floor, thousandths per second, never above the rate."""
+        floor = self.floor_per_s or self.rate_per_s / 100
+        return max(1, min(self.rate_milli_per_s, round(floor * RATE_MILLI)))
+
+    @property
+    def is_steered(self) -> bool:
+        """Whether the autopilot may lower the rate."""
+        return self.autopilot == AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,7 @@ class Bound:
     low: float = 0  # also the least length of a text
     high: float = 0  # also the greatest length of a text
     note: str = ""
+    choices: tuple[str, ...] = ()  # of a text, where not every one will do
 
 
 BOUNDS: Mapping[str, Bound] = {
@@ -54,6 +70,11 @@ BOUNDS: Mapping[str, Bound] = {
     "check_in_s": Bound(int, 1, 60, "seconds between check-ins near the front"),
     "poll_budget_per_s": Bound(int, 1, 1_000_000, "polls per second over the whole room"),
     "intake_cap": Bound(int, 1, 10_000_000, "accepted and not yet recorded"),
+    "intake_age_s": Bound(int, 1, 86_400, "age of the oldest of them; claims stop at half of it"),
+    "autopilot": Bound(
+        str, note="auto: the rate follows the store, below rate_per_s", choices=("manual", AUTO)
+    ),
+    "floor_per_s": Bound(float, 0, 100_000, "least rate of the autopilot; 0: 1 % of rate_per_s"),
     "paused": Bound(bool, note="true stops admissions; passes stay valid"),
     "message": Bound(str, 0, 300, "shown on every page"),
     "beacon": Bound(
@@ -67,7 +88,7 @@ class Violation:
     """One reason why a document was refused."""
 
     pointer: str  # RFC 6901, "/rate_per_s"
-    code: str  # unknown | type | range | text | burst
+    code: str  # unknown | type | range | text | choice | burst | floor
     detail: str
 
 
@@ -81,6 +102,9 @@ def _check(name: str, value: Any) -> Violation | None:
     if bound.kind is bool:
         return None
     if isinstance(value, str):
+        if bound.choices:
+            told = f"must be {' or '.join(bound.choices)}"
+            return None if value in bound.choices else Violation(pointer, "choice", told)
         if not bound.low <= len(value) <= bound.high:
             return Violation(pointer, "range", f"must have at most {bound.high:.0f} characters")
         if not value.isprintable():
@@ -105,11 +129,15 @@ def validate(changes: Mapping[str, Any], base: Policy) -> Policy | tuple[Violati
     if violations:
         return tuple(violations)
     merged = asdict(base) | dict(changes)
-    merged["rate_per_s"] = round(float(merged["rate_per_s"]) * RATE_MILLI) / RATE_MILLI
+    for name in ("rate_per_s", "floor_per_s"):
+        merged[name] = round(float(merged[name]) * RATE_MILLI) / RATE_MILLI
     policy = Policy(**merged)
     if policy.burst > max(1.0, policy.rate_per_s):
         detail = f"burst {policy.burst} is more than one second of rate {policy.rate_per_s:g}"
         return (Violation("/burst", "burst", detail),)
+    if policy.floor_per_s > policy.rate_per_s:
+        detail = f"floor {policy.floor_per_s:g} is above the rate {policy.rate_per_s:g}"
+        return (Violation("/floor_per_s", "floor", detail),)
     return policy
 
 

@@ -6,13 +6,16 @@ is the server's; ``clock_us`` is the wave's own, which advances in clamped steps
 cannot accept, so that neither a clock step nor an outage takes anything from the life of a pass.
 """
 
-from dataclasses import dataclass, field
+import heapq
+from collections import deque
+from dataclasses import dataclass, field, fields
 
 from gateway.core import bucket
 from gateway.core.bitmap import Bitmap
 from gateway.core.calling import advance, near_at_opening, next_near, next_phase, stock_target
 from gateway.core.policy import Policy
 from gateway.core.snapshot import Phase, Snapshot
+from gateway.core.steering import Steering
 
 EXPIRED_PER_TICK = 500  # passes put back in one tick: bounds the script's run time
 
@@ -54,6 +57,9 @@ class Room:
     recorded: int = 0
     ended: int = 0
     backlog: int = 0
+    form_us: int = 0  # time on the form of all who registered, together
+    steering: Steering = field(default_factory=Steering)
+    accepted_us: deque[int] = field(default_factory=deque)  # instants; the backlog is its end
     present: Bitmap = field(
         default_factory=Bitmap
     )  # by position: seen in this interval or the last
@@ -62,13 +68,37 @@ class Room:
     missed: Bitmap = field(default_factory=Bitmap)  # by number: one pass has expired
     lost: Bitmap = field(default_factory=Bitmap)  # by number: two have
     passes: dict[int, Pass] = field(default_factory=dict)  # by number
+    expiries: list[tuple[int, str, int]] = field(
+        default_factory=list
+    )  # heap of (expires_us, number as text: the order of a Redis zset, number); also of passes long gone
     spent: dict[int, tuple[str, int]] = field(default_factory=dict)  # number -> (receipt, serial)
 
     @property
     def frozen(self) -> bool:
         """Whether the wave clock stands: nobody could use the time."""
         recovering = self.phase is Phase.RECOVERING
-        return self.policy.paused or recovering or self.backlog >= self.policy.intake_cap
+        return self.policy.paused or recovering or self.is_full(self.last_us)
+
+    @property
+    def rate_milli_per_s(self) -> int:
+        """The rate in force: the policy's, or what the autopilot holds."""
+        return self.steering.in_force_milli_per_s(self.policy)
+
+    @property
+    def oldest_us(self) -> int:
+        """When the oldest entry that is not settled was accepted; 0: there is none."""
+        while len(self.accepted_us) > max(0, self.backlog):
+            self.accepted_us.popleft()  # entries are settled in their order
+        return self.accepted_us[0] if self.accepted_us else 0
+
+    def is_late(self, now_us: int, parts: int) -> bool:
+        """Whether the oldest entry waits longer than one part of what it may."""
+        age_us = now_us - self.oldest_us if self.oldest_us else 0
+        return age_us * parts > self.policy.intake_age_s * 1_000_000
+
+    def is_full(self, now_us: int) -> bool:
+        """Whether the intake takes no more, by count or by age."""
+        return self.backlog >= self.policy.intake_cap or self.is_late(now_us, 1)
 
     @property
     def admitting(self) -> bool:
@@ -85,6 +115,7 @@ def step(room: Room, now_us: int) -> None:
     """Bring clock, phase and bucket up to ``now_us``."""
     elapsed_us = bucket.elapsed_us(room.last_us, now_us)
     room.last_us = now_us
+    room.steering.step(room.policy, elapsed_us)
     if not room.frozen:
         room.clock_us += elapsed_us
     before = room.phase
@@ -103,7 +134,7 @@ def step(room: Room, now_us: int) -> None:
     elif room.admitting:
         room.level = bucket.refill(
             room.level,
-            rate_milli_per_s=room.policy.rate_milli_per_s,
+            rate_milli_per_s=room.rate_milli_per_s,
             burst=room.policy.burst,
             step_us=elapsed_us,
         )
@@ -123,7 +154,7 @@ def _open(room: Room) -> None:
 
 def _target(room: Room) -> int:
     check_in_us = room.policy.check_in_s * 1_000_000
-    return stock_target(room.policy.rate_milli_per_s, check_in_us)
+    return stock_target(room.rate_milli_per_s, check_in_us)
 
 
 def tick(room: Room, now_us: int, seen: list[int]) -> Snapshot:
@@ -139,11 +170,19 @@ def tick(room: Room, now_us: int, seen: list[int]) -> Snapshot:
     if room.phase in (Phase.OPEN, Phase.FULL, Phase.CLOSED):
         _expire(room)
     if room.phase is Phase.OPEN and not room.frozen:
-        _turn(room)
+        turned = _turn(room)
         target = min(_target(room), max(0, room.places_free))
         room.called = advance(
             room.present, called=room.called, ripe=room.ripe, issued=room.issued, target=target
         )
+        if turned:  # fit the window to those who are left in it, once `called` has moved
+            room.near = next_near(
+                room.present,
+                called=room.called,
+                near=room.near,
+                issued=room.issued,
+                target=_target(room),
+            )
     return snapshot(room)
 
 
@@ -160,26 +199,31 @@ def mark_absent(room: Room, position: int) -> None:
     room.fresh.clear(position)
 
 
-def _turn(room: Room) -> None:
-    """Once an interval: forget who was not seen in it, and fit the near window to who was."""
+def _turn(room: Room) -> bool:
+    """Once an interval: forget who was not seen in it; all who are near have been so for an interval."""
     if room.clock_us - room.turned_us < room.policy.check_in_s * 1_000_000:
-        return
+        return False
     room.turned_us = room.clock_us
     room.present, room.fresh = room.fresh, Bitmap()
     room.ripe = room.near
-    room.near = next_near(
-        room.present, called=room.called, near=room.near, issued=room.issued, target=_target(room)
-    )
+    return True
+
+
+def hold(room: Room, number: int, held: Pass) -> None:
+    """Keep a pass, new or with a new expiry, until that."""
+    room.passes[number] = held
+    heapq.heappush(room.expiries, (held.expires_us, str(number), number))
 
 
 def _expire(room: Room) -> None:
     """Give back the places of expired passes; their holders return to the front once."""
-    expired = sorted(
-        (held.expires_us, str(number), number)
-        for number, held in room.passes.items()
-        if held.expires_us <= room.clock_us
-    )
-    for _, _, number in expired[:EXPIRED_PER_TICK]:
+    expired = 0
+    while room.expiries and room.expiries[0][0] <= room.clock_us and expired < EXPIRED_PER_TICK:
+        expires_us, _, number = heapq.heappop(room.expiries)
+        held = room.passes.get(number)
+        if held is None or held.expires_us != expires_us:
+            continue  # spent, released or extended since
+        expired += 1
         del room.passes[number]
         if number not in room.missed:
             room.missed.set(number)
@@ -192,25 +236,14 @@ def snapshot(room: Room) -> Snapshot:
     """Return what every process may know of the room."""
     paused = room.policy.paused and room.phase in (Phase.PREQUEUE, Phase.OPEN)
     return Snapshot(
-        epoch=room.epoch,
         phase=Phase.PAUSED if paused else room.phase,
         now_us=room.last_us,
-        clock_us=room.clock_us,
-        prequeue_at_us=room.prequeue_at_us,
-        opens_at_us=room.opens_at_us,
-        closes_at_us=room.closes_at_us,
-        revision=room.revision,
-        issued=room.issued,
-        cohort=room.cohort,
-        called=room.called,
-        near=room.near,
         stock=room.present.count(0, room.called),
-        admitted=room.admitted,
         outstanding=len(room.passes),
-        accepted=room.accepted,
-        recorded=room.recorded,
-        ended=room.ended,
-        backlog=room.backlog,
-        beacon=room.beacon,
-        missing=room.missing,
+        **{name: getattr(room, name) for name in _TOLD_AS_KEPT},
     )
+
+
+_TOLD_AS_KEPT = tuple(
+    each.name for each in fields(Snapshot) if each.name != "phase" and hasattr(Room, each.name)
+)

@@ -44,6 +44,9 @@ class Snapshot:
     ended: int  # tickets that left or missed their second turn
     backlog: int  # stock: accepted and not yet recorded, rejected or dead
     missing: int  # acknowledged registrations that recovery could not find again
+    rate_milli_per_s: int  # stock: in force, thousandths per second
+    oldest_us: int  # when the oldest of the backlog was accepted; 0: there is none
+    form_us: int  # time on the form of all who registered, together
     beacon: str  # public value entered by the operator before the draw, or empty
 
     @property

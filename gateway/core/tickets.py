@@ -133,13 +133,9 @@ def _open(keys: Keyring, text: str | bytes) -> bytes | None:
         return None
     if len(raw) < BYTES_MIN:
         return None
-    body = raw[:-MAC_BYTES]
+    body, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
     key = keys.current if raw[1] == keys.current.id else keys.find(raw[1])
-    if key is None:
-        return None
-    mac = _keyed(key.secret).copy()
-    mac.update(body)
-    return body if compare_digest(mac.digest(), raw[-MAC_BYTES:]) else None
+    return body if key is not None and compare_digest(_mac(key, body), mac) else None
 
 
 def _mac(key: Key, body: bytes) -> bytes:

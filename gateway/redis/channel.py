@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from gateway.ports import OutcomeUnknownError, PortUnavailableError, RoomMissingError
-from gateway.redis.lua import Script, load
+from gateway.redis.lua import load
 
 PROBE_S = 1.0  # after a failed connect nobody tries again for so long
 CONNECT_S = 0.1
@@ -41,7 +41,6 @@ class Channel:
         self._connection: Any = None
         self._lock = asyncio.Lock()
         self._closed_until = 0.0  # monotonic seconds
-        self._scripts: dict[str, Script] = {}
 
     async def run(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
         """Run one script, loading it where the server has forgotten it.
@@ -51,7 +50,7 @@ class Channel:
             OutcomeUnknownError: it was sent, and no answer came within the deadline.
             RoomMissingError: the server holds no such room, or another epoch of it.
         """
-        script = self._scripts.setdefault(name, load(name))
+        script = load(name)
         async with self._lock:
             try:
                 return await self._command("EVALSHA", script.sha, len(keys), *keys, *args)
@@ -116,6 +115,7 @@ class Channel:
             socket_connect_timeout=CONNECT_S,
             socket_timeout=None,  # the deadline is ours, per command
             protocol=2,
+            driver_info=None,  # its default reads a file, and there may be no descriptor left for it
         )
         try:
             async with asyncio.timeout(CONNECT_S + self._deadline_s):

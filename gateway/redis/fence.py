@@ -34,9 +34,12 @@ class Fences:
             RoomMissingError: numbers that were given are not known there: recover first.
         """
         epoch, issued, accepted = self._seen.get(wave_id, (snapshot.epoch, 0, 0))
+        same = snapshot.epoch == epoch
         if snapshot.issued < issued:
+            # The next call shows it to the room as it is now, which closes it.
+            self._seen[wave_id] = (snapshot.epoch, issued, accepted if same else 0)
             raise RoomMissingError("the room holds less than it has given")
-        if snapshot.epoch != epoch:
+        if not same:
             accepted = 0  # what was lost has been reported by recovery
         seen = snapshot.epoch, snapshot.issued, max(accepted, snapshot.accepted)
         self._seen[wave_id] = seen
@@ -45,6 +48,12 @@ class Fences:
         """Take in what a checkpoint has kept."""
         if wave_id not in self._seen:
             self._seen[wave_id] = (epoch, issued, accepted)
+
+    def took_in(self, wave_id: str, fence: str, accepted: int) -> None:
+        """Note how many registrations the room had acknowledged that stands behind ``fence``."""
+        epoch, issued, before = self._seen.get(wave_id, ("", 0, 0))
+        if epoch and fence.startswith(f"{epoch}:"):  # not the room before a recovery
+            self._seen[wave_id] = (epoch, issued, max(before, accepted))
 
     def joined(self, wave_id: str, number: int) -> None:
         """Note a number that was given."""

@@ -3,6 +3,7 @@
 Round trips: one per batch of registrations, and its reply leaves Redis after the fsync.
 """
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,6 +39,7 @@ class RedisIntake:
         self._accepts = Channel(url, deadline_s=ACCEPT_DEADLINE_S)
         self._lookups = Channel(url, deadline_s=0.5)
         self._reads = Channel(url, deadline_s=ACCEPT_DEADLINE_S)  # blocking reads wait on their own
+        self._held_since_s: dict[str, dict[tuple[bytes, bytes, int], float]] = {}
         self._batchers: dict[str, Batcher[Registration, Accepted | Refusal]] = {}
         self._receipts: dict[str, Batcher[str, ReceiptRecord | None]] = {}
 
@@ -67,23 +69,44 @@ class RedisIntake:
                 deadline_s=block_ms / 1000 + BLOCK_MARGIN_S,
             )
         )
-        return [_entry(wave, item) for item in answer[0][1]] if answer else []
+        return [read_entry(wave, item) for item in answer[0][1]] if answer else []
 
     async def reclaim(
         self, wave: Wave, consumer: str, count: int, idle_ms: int
     ) -> Sequence[IntakeEntry]:
         """Take over entries that another consumer has held for ``idle_ms``."""
-        stream = self._key(wave, "intake")
-        pending = await _definite(
-            self._reads.command("XPENDING", stream, GROUP, "IDLE", idle_ms, "-", "+", count)
-        )
+        pending = await self._pending(wave, count, "IDLE", idle_ms)
+        if not pending:
+            pending = self._stuck(wave, await self._pending(wave, count), idle_ms)
+            idle_ms = 0
         if not pending:
             return []
+        stream = self._key(wave, "intake")
         deliveries = {item[0]: item[3] + 1 for item in pending}
         taken = await _definite(
             self._reads.command("XCLAIM", stream, GROUP, consumer, idle_ms, *deliveries)
         )
-        return [_entry(wave, item, deliveries[item[0]]) for item in taken if item]
+        return [read_entry(wave, item, deliveries[item[0]]) for item in taken if item]
+
+    async def _pending(self, wave: Wave, count: int, *idle: str | int) -> list[Any]:
+        stream = self._key(wave, "intake")
+        answer: list[Any] = await _definite(
+            self._reads.command("XPENDING", stream, GROUP, *idle, "-", "+", count)
+        )
+        return answer
+
+    def _stuck(self, wave: Wave, pending: list[Any], idle_ms: int) -> list[Any]:
+        """Return what nobody has moved for so long by our own clock.
+
+        To a server whose clock was set back, entries handed out before are not idle for as long as that.
+        """
+        now_s, before_s = time.monotonic(), self._held_since_s.get(wave.id, {})
+        hands = {
+            item[0]: (item[0], item[1], item[3]) for item in pending
+        }  # id, consumer, deliveries
+        since_s = {hand: before_s.get(hand, now_s) for hand in hands.values()}
+        self._held_since_s[wave.id] = since_s
+        return [item for item in pending if now_s - since_s[hands[item[0]]] >= idle_ms / 1_000]
 
     async def settle(self, wave: Wave, settled: Sequence[Settled]) -> None:
         """Acknowledge, remove and count entries, and move the state of their receipts."""
@@ -114,7 +137,9 @@ class RedisIntake:
         async def send(batch: Sequence[Registration]) -> list[Accepted | Refusal]:
             args = [part for item in batch for part in _accept_args(item)]
             fence = self._fences.text(wave.id)
-            answers = await scripts.run(self._accepts, "accept", fence, [wave.id, *args])
+            reply = await scripts.run(self._accepts, "accept", fence, [wave.id, *args])
+            *answers, accepted = reply
+            self._fences.took_in(wave.id, fence, accepted)
             return [_accepted(answer) for answer in answers]
 
         return Batcher(send, batch_max=BATCH_MAX, pending_max=PENDING_MAX)
@@ -124,7 +149,7 @@ class RedisIntake:
 
         async def send(batch: Sequence[str]) -> list[ReceiptRecord | None]:
             records = await _definite(self._lookups.command("HMGET", receipts, *batch))
-            return [_record(*pair) for pair in zip(batch, records, strict=True)]
+            return [read_record(*pair) for pair in zip(batch, records, strict=True)]
 
         return Batcher(send, batch_max=500, pending_max=5_000)
 
@@ -155,14 +180,16 @@ def _accepted(answer: list[Any]) -> Accepted | Refusal:
     return Refusal(word.decode())
 
 
-def _record(receipt: str, record: bytes | None) -> ReceiptRecord | None:
+def read_record(receipt: str, record: bytes | None) -> ReceiptRecord | None:
+    """Read what is kept of a receipt."""
     if record is None:
         return None
     wave_id, _, _, received_at_us, recorded_at_us, state = record.decode().split("|")
     return ReceiptRecord(receipt, wave_id, state, int(received_at_us), int(recorded_at_us))
 
 
-def _entry(wave: Wave, item: list[Any], deliveries: int = 1) -> IntakeEntry:
+def read_entry(wave: Wave, item: list[Any], deliveries: int = 1) -> IntakeEntry:
+    """Read one entry of a stream."""
     entry_id, flat = item
     values = dict(zip(flat[::2], flat[1::2], strict=True))
 

@@ -18,10 +18,12 @@ receipts      hash     receipt -> state (programme)            none      quotas 
 policy        hash     revision and document                   none      2 fields
 audit         stream   one record per change                   none      operators' diligence
 dead          stream   what the store will never take          none      quota
+settled       stream   recorded, not yet read back             none      100,000 entries
 processes     hash     one row per live process                none      processes, pruned
+autopilot     hash     its lease: holder, fence, end           none      3 fields
 ============  =======  =====================================  ========  =========================
 
-All but ``processes`` live as long as the wave; nothing that matters hangs on a TTL.
+All but ``processes`` and ``autopilot`` live as long as the wave; nothing that matters hangs on a TTL.
 """
 
 ROOM_KEYS = (
@@ -40,6 +42,7 @@ ROOM_KEYS = (
     "policy",
     "audit",
     "dead",
+    "settled",
 )
 """The order in which ``prelude.lua`` names its KEYS."""
 
@@ -60,3 +63,8 @@ def room_keys(prefix: str, programme_id: str, wave_id: str) -> tuple[str, ...]:
 def processes_key(prefix: str) -> str:
     """Return the key of the table of live processes."""
     return f"{prefix}:processes"
+
+
+def lease_key(prefix: str) -> str:
+    """Return the key of the autopilot's lease."""
+    return f"{prefix}:autopilot"

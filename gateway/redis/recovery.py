@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gateway.core.checkpoint import Checkpoint, beyond
 from gateway.core.policy import Policy
@@ -24,8 +25,8 @@ class RedisRecovery:
         """Refuse from now on a room that holds less than the checkpoint."""
         self._fences.expect(wave.id, known.epoch, known.issued, known.accepted)
 
-    async def restore(self, wave: Wave, known: Checkpoint) -> None:
-        """Put the room in place with the least it must have been, closed to everybody."""
+    async def restore(self, wave: Wave, known: Checkpoint) -> bool:
+        """Put the room in place with the least it must have been, closed; False where it stands."""
         policy = Policy(**known.policy)
         issued = beyond(known)
         fields: Mapping[str, str | int] = {
@@ -47,7 +48,8 @@ class RedisRecovery:
         # The beacon last: the one that was drawn with, whatever the policy says since.
         drawn = ["beacon", known.beacon]
         flat = [part for pair in fields.items() for part in pair] + policy_numbers(policy) + drawn
-        await self._run(wave, "restore", [GROUP, policy_text(policy), known.revision, *flat])
+        args = [GROUP, policy_text(policy), known.revision, *flat]
+        return bool(await self._run(wave, "restore", args))
 
     async def restore_rows(self, wave: Wave, rows: Sequence[RecordedRow]) -> None:
         """Count what the store has: persons, receipts, spent passes."""
@@ -69,12 +71,9 @@ class RedisRecovery:
         """Close the connection."""
         await self._channel.close()
 
-    async def _run(self, wave: Wave, name: str, args: Sequence[str | bytes | int]) -> list[int]:
+    async def _run(self, wave: Wave, name: str, args: Sequence[str | bytes | int]) -> Any:
         # All three may be repeated, so an unknown outcome is one to retry.
         try:
-            answer: list[int] = await WaveScripts(self._prefix, wave).run(
-                self._channel, name, "", args
-            )
+            return await WaveScripts(self._prefix, wave).run(self._channel, name, "", args)
         except OutcomeUnknownError as error:
             raise PortUnavailableError(str(error)) from error
-        return answer

@@ -73,11 +73,7 @@ class RedisRooms:
             answer = await scripts.run(self._ticks, "tick", fence, present)
         except AnotherEpochError:  # recovered: its own counters must do, see observe
             answer = await scripts.run(self._ticks, "tick", "", present)
-        values = dict(zip(_SNAPSHOT_FIELDS, answer, strict=True))
-        values["epoch"] = answer[0].decode()
-        values["phase"] = Phase(answer[1].decode())
-        values["beacon"] = answer[-1].decode()
-        snapshot = Snapshot(**values)
+        snapshot = read_snapshot(answer)
         self._fences.observe(wave.id, snapshot)
         return snapshot
 
@@ -151,8 +147,8 @@ class RedisRooms:
 
         return _Batchers(
             join=_batcher(join),
-            claim=batcher("claim", _claimed),
-            look=batcher("look", _standing),
+            claim=batcher("claim", read_claim),
+            look=batcher("look", read_standing),
             leave=batcher("leave", lambda word: Ended(Ending(word.decode()))),
             extend=batcher("extend", _extended),
         )
@@ -160,6 +156,15 @@ class RedisRooms:
 
 def _batcher(send: Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]) -> Batcher[Any, Any]:
     return Batcher(send, batch_max=BATCH_MAX, pending_max=PENDING_MAX)
+
+
+def read_snapshot(answer: list[Any]) -> Snapshot:
+    """Return what ``tick.lua`` has told."""
+    values = dict(zip(_SNAPSHOT_FIELDS, answer, strict=True))
+    values["epoch"] = answer[0].decode()
+    values["phase"] = Phase(answer[1].decode())
+    values["beacon"] = answer[-1].decode()
+    return Snapshot(**values)
 
 
 def _joined(answer: list[Any], count: int) -> list[Joined | NotOpen]:
@@ -172,7 +177,8 @@ def _joined(answer: list[Any], count: int) -> list[Joined | NotOpen]:
     ]
 
 
-def _claimed(answer: list[Any]) -> Claimed | NotYet | Ended:
+def read_claim(answer: list[Any]) -> Claimed | NotYet | Ended:
+    """Return what ``claim.lua`` has told one visitor."""
     word, serial, instant_us, wait_us = answer[0].decode(), *answer[1:]
     if word in {"issued", "held"}:
         return Claimed(serial, instant_us, new=word == "issued")
@@ -181,7 +187,8 @@ def _claimed(answer: list[Any]) -> Claimed | NotYet | Ended:
     return NotYet(word, wait_us)
 
 
-def _standing(answer: list[Any]) -> Standing:
+def read_standing(answer: list[Any]) -> Standing:
+    """Return what ``look.lua`` has told one visitor."""
     word, serial, expires_at_us, extensions, receipt = answer
     return Standing(word.decode(), serial, expires_at_us, extensions, receipt.decode())
 

@@ -42,6 +42,9 @@ def policy_numbers(policy: Policy) -> list[str | int]:
         "pass_ttl_us": policy.pass_ttl_s * 1_000_000,
         "check_in_us": policy.check_in_s * 1_000_000,
         "intake_cap": policy.intake_cap,
+        "intake_age_us": policy.intake_age_s * 1_000_000,
+        "autopilot": int(policy.is_steered),
+        "floor_milli_per_s": policy.floor_milli_per_s,
         "paused": int(policy.paused),
         "beacon": policy.beacon,
     }

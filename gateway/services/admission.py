@@ -24,7 +24,6 @@ from gateway.services.rooms import LiveRoom, Rooms
 
 IDLE_TICK_S = 0.8  # for waves that are closed or far from opening: a change still arrives in 1 s
 NEAR_OPENING_US = 10_000_000
-LEFT_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +77,8 @@ class Ticker:
         if snapshot.revision != room.revision:
             read = await self._policies.read(room.wave)
             room.policy, room.revision = read.policy, read.revision
-        if snapshot.ended != room.left_known:
-            room.left = await self._port.left(room.wave)
-            room.left_known = snapshot.ended
+        if room.wants_left():
+            room.take_left(await self._port.left(room.wave))
 
     async def _run_room(self, room: LiveRoom, stop: asyncio.Event) -> None:
         while not stop.is_set():

@@ -1,8 +1,8 @@
 """Delivering: accepted registrations go from the intake to the store, and their receipts say so.
 
-One batch at a time: collected evenly from all waves, paid for out of the bucket, committed by the store,
-and only then settled. Nothing is kept here that must survive: whatever happens between two awaits, an
-entry that is not settled is pending in the intake and is handed out again once it was idle, and the
+A few batches at a time: each collected evenly from all waves, paid for out of the bucket, committed by the
+store, and only then settled. Nothing is kept here that must survive: whatever happens between two awaits,
+an entry that is not settled is pending in the intake and is handed out again once it was idle, and the
 store takes it by its receipt, so it stands there once.
 """
 
@@ -10,8 +10,10 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from gateway.core import delivery as rules
+from gateway.core.breaker import Circuit
 from gateway.core.programme import Wave
 from gateway.ports import (
     IntakeEntry,
@@ -23,6 +25,7 @@ from gateway.ports import (
     Settled,
     StorePort,
 )
+from gateway.services.delivery_gate import Gate, now_us
 from gateway.services.delivery_lanes import Lanes, now_s
 from gateway.services.delivery_meter import DeliveryMeter, Failure
 
@@ -39,6 +42,7 @@ class Delivery:
         *,
         max_per_s: int,
         batch_max: int,
+        slots: int = 1,
         meter: DeliveryMeter,
         rng: random.Random,
         now_us: Callable[[], int],  # wall clock: ages are measured with it, nothing is decided
@@ -49,25 +53,61 @@ class Delivery:
             intake, waves, consumer, reclaim_idle_s=reclaim_idle_s, meter=meter, rng=rng
         )
         self._store = store
+        self._max_per_s = max_per_s
+        self._gate = Gate(slots, meter, rng)
+        self._held = 0  # batches begun and not finished
         self._pace = rules.Pace(max_per_s, batch_max)
         self._meter = meter
         self._rng = rng
         self._now_us = now_us
         self._put_s_max = put_s_max
 
+    @property
+    def circuit(self) -> Circuit:
+        """Where the breaker in front of the store stands."""
+        return self._gate.circuit
+
+    def capacity_per_s(self) -> float | None:
+        """Return how many rows a second the store takes of this process; None: nothing is known."""
+        measured_per_s = self._gate.capacity_per_s()
+        return None if measured_per_s is None else min(measured_per_s, float(self._max_per_s))
+
+    def told(self) -> dict[str, Any]:
+        """Return how it stands, for the table of processes."""
+        capacity_per_s = self.capacity_per_s()
+        return {"circuit": self.circuit, "batches": self._held, "capacity_per_s": capacity_per_s}
+
     async def run(self, stop: asyncio.Event) -> None:
-        """Deliver until told to stop; the put under way is finished and settled first."""
-        while not stop.is_set():
-            await self._wait_for_tokens(self._pace.round_rows, stop)
-            if stop.is_set():
-                return
-            rows = await self._lanes.collect(self._pace.room(_now_us()))
-            if rows:
-                self._pace.pay(len(rows), _now_us())
-                await self._deliver(rows, stop)
-            else:
-                self._meter.oldest_age_s(0.0)
-                await _pause(stop, self._lanes.shut_s())
+        """Deliver until told to stop; the puts under way are finished and settled first.
+
+        Cancelled, it leaves what is not settled pending.
+        """
+        async with asyncio.TaskGroup() as batches:
+            batches.create_task(self._wake_at(stop))
+            while not stop.is_set():
+                await self._gate.wait_for_room(lambda: self._held, stop)
+                await self._wait_for_tokens(self._pace.round_rows, stop)
+                if stop.is_set():
+                    return
+                rows = await self._lanes.collect(self._pace.room(now_us()))
+                if rows:
+                    self._held += 1
+                    batches.create_task(self._hold(rows, stop))
+                    await asyncio.sleep(0)  # it pays before more is collected
+                else:
+                    self._meter.oldest_age_s(0.0)
+                    await _pause(stop, self._lanes.shut_s())
+
+    async def _wake_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._gate.wake()
+
+    async def _hold(self, rows: Sequence[IntakeEntry], stop: asyncio.Event) -> None:
+        try:
+            await self._deliver(rows, stop)
+        finally:
+            self._held -= 1
+            self._gate.wake()
 
     async def _deliver(self, rows: Sequence[IntakeEntry], stop: asyncio.Event) -> None:
         """Put until the store has decided on every row, or until told to stop.
@@ -75,21 +115,20 @@ class Delivery:
         A batch that raises for a reason of its own is split until the row that spoils it stands alone.
         Its halves are not paid for again: the whole wrote nothing.
         """
-        work, failures = [rows], 0
-        while work:
+        work, price = [rows], len(rows)
+        while work and not stop.is_set():
             batch = work.pop()
             self._tell_age(batch)
             try:
-                outcomes = await self._put(batch)
+                outcomes = await self._put_when_due(batch, price, stop)
+                price = 0
             except PortError:
                 self._meter.failure(Failure.STORE)
                 work.append(batch)
-                failures += 1
-                await _pause(stop, rules.backoff_s(failures, self._rng.random()))
-                await self._wait_for_tokens(len(batch), stop)
-                self._pace.pay(len(batch), _now_us())
+                price = len(batch)
             except Exception as error:  # noqa: BLE001  one poisoned row must not stop the others
                 self._meter.failure(Failure.BATCH)
+                price = 0
                 if len(batch) > 1:
                     work += reversed(rules.halves(batch))
                 else:  # its type only: the text of a foreign error may quote the row
@@ -97,10 +136,23 @@ class Delivery:
                     reason = type(error).__name__
                     await self._settle(batch, [RowOutcome(batch[0].receipt, refused, reason)])
             else:
-                failures = 0
-                await self._settle(batch, outcomes)
+                if outcomes is not None:
+                    await self._settle(batch, outcomes)
+
+    async def _put_when_due(
+        self, batch: Sequence[IntakeEntry], price: int, stop: asyncio.Event
+    ) -> Sequence[RowOutcome] | None:
+        """Put one batch when gate and pace let it through; None: told to stop before.
+
+        ``price`` is paid at the last moment: what was paid for earlier could go all at once.
+        """
+        async with self._gate.slot(stop):
+            await self._wait_for_tokens(price, stop)
             if stop.is_set():
-                return
+                return None
+            self._pace.pay(price, now_us())
+            with self._gate.timed(len(batch)):
+                return await self._put(batch)
 
     async def _put(self, batch: Sequence[IntakeEntry]) -> Sequence[RowOutcome]:
         """Commit one batch within its deadline."""
@@ -130,8 +182,8 @@ class Delivery:
         return rules.given_up(row.deliveries)
 
     async def _wait_for_tokens(self, rows: int, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            wait_us = self._pace.wait_us(rows, _now_us())
+        while rows and not stop.is_set():
+            wait_us = self._pace.wait_us(rows, now_us())
             if wait_us == 0:
                 return
             await _pause(stop, wait_us / 1_000_000)
@@ -139,10 +191,6 @@ class Delivery:
     def _tell_age(self, batch: Sequence[IntakeEntry]) -> None:
         oldest_us = min(row.accepted_at_us for row in batch)
         self._meter.oldest_age_s(max(0, self._now_us() - oldest_us) / 1_000_000)
-
-
-def _now_us() -> int:
-    return int(now_s() * 1_000_000)
 
 
 async def _pause(stop: asyncio.Event, wait_s: float) -> None:

@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import Protocol
 
+from gateway.core.breaker import Circuit
 from gateway.ports import Recording
 
 
@@ -29,3 +30,6 @@ class DeliveryMeter(Protocol):
 
     def oldest_age_s(self, age_s: float) -> None:
         """Tell the age of the oldest entry in hand; 0 when the intake had none to hand out."""
+
+    def circuit(self, circuit: Circuit) -> None:
+        """The breaker in front of the store has come to stand so."""

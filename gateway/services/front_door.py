@@ -12,7 +12,7 @@ from gateway.core import pacing
 from gateway.core.clock import iso
 from gateway.core.snapshot import Phase, Snapshot
 from gateway.core.tickets import Credential, Keyring, Kind, sign
-from gateway.ports import Ended, NotOpen, RoomPort
+from gateway.ports import Ended, Ending, NotOpen, RoomPort
 from gateway.services.moment import Moment
 from gateway.services.rooms import LiveRoom, share_of
 
@@ -77,7 +77,7 @@ class FrontDoor:
         moment = room.moment()
         snapshot, zone = moment.snapshot, moment.zone
         room.polls += 1
-        per_s = moment.short_per_s
+        per_s = moment.long_per_s  # steadier: a page has no other
         return {
             "programme": room.programme.id,
             "wave": room.wave.id,
@@ -89,6 +89,7 @@ class FrontDoor:
             "called": snapshot.called,
             "near": snapshot.near,
             "advance_per_s": None if per_s is None else round(per_s, 2),
+            "approach_per_s": round(moment.approach_per_s, 2),
             "admitted": snapshot.admitted,
             "quota": moment.policy.quota,
             "places_left": moment.places_left,
@@ -100,12 +101,15 @@ class FrontDoor:
             "at": moment.at,
         }
 
-    async def place(self, room: LiveRoom, ticket: Credential) -> Place:
-        """Return a visitor's own document, and note that it is there."""
-        waiting = self.waiting_place(room, ticket.number)
+    async def place(self, room: LiveRoom, ticket: Credential, shown: int | None = None) -> Place:
+        """Return a visitor's own document, and note that it is there.
+
+        ``shown`` is the ``ahead`` that it was last shown: by this process, or by one that knew more.
+        """
+        waiting = self.waiting_place(room, ticket.number, shown)
         return await self._called_place(room, ticket) if waiting is None else waiting
 
-    def waiting_place(self, room: LiveRoom, number: int) -> Place | None:
+    def waiting_place(self, room: LiveRoom, number: int, shown: int | None = None) -> Place | None:
         """Return the document of a visitor who is not called, and note that it is there.
 
         Arithmetic only. None: it is called, and how it stands is known to Redis alone.
@@ -121,11 +125,14 @@ class FrontDoor:
             return _document(moment, number, position, state)
         if position < snapshot.near:
             room.check_in(position)
-        return _waiting(room, moment, number, position)
+        return _waiting(room, moment, number, position, shown)
 
     async def leave(self, room: LiveRoom, ticket: Credential) -> Ended:
         """End the ticket and give its place back."""
-        return await self._port.leave(room.wave, ticket.number, room.position(ticket.number))
+        ended = await self._port.leave(room.wave, ticket.number, room.position(ticket.number))
+        if ended.why is Ending.LEFT:
+            room.note_left(ticket.number)
+        return ended
 
     async def _called_place(self, room: LiveRoom, ticket: Credential) -> Place:
         moment, position = room.moment(), room.position(ticket.number)
@@ -163,9 +170,11 @@ def _document(moment: Moment, number: int, position: int | None, state: str) -> 
     }
 
 
-def _waiting(room: LiveRoom, moment: Moment, number: int, position: int) -> Place:
+def _waiting(
+    room: LiveRoom, moment: Moment, number: int, position: int, shown: int | None
+) -> Place:
     """Return the place of a waiting visitor, with what it is told of its wait."""
-    ahead = position - moment.snapshot.called
+    ahead = pacing.ahead(position, moment.snapshot.called, shown)
     eta = moment.eta_s(ahead)
     if eta:
         now_us = moment.snapshot.now_us

@@ -7,13 +7,16 @@ and a second at most: what is told then is as of that moment.
 
 from dataclasses import dataclass, field
 
-from gateway.core import pacing
+from gateway.core import calling, pacing
 from gateway.core.policy import Policy
 from gateway.core.programme import Zone
 from gateway.core.snapshot import Phase, Snapshot
 
 CHECK_IN_MARGIN = 0.8  # asked a little early, so that a slow network stays in the interval
 COMPLETION_SAMPLE = 50  # passes issued before their completed share means anything
+STOCK_MARGIN = 1.1  # times its target: beyond it, those who were passed over have come back
+UNSETTLED_CHECK_INS = 2  # after the opening, before which nothing is known of who is there
+OVER_POLL_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +30,28 @@ class Moment:
     at: str  # the same, in ISO 8601
     stale: bool  # the snapshot is old
     stretch: float  # of all polls; doubled while stale
-    short_per_s: float | None  # advance of `called` over a minute
+    short_per_s: float | None  # pace of `called` over a minute; None: unknown
     long_per_s: float | None  # and over five
     # What follows from these, worked out here once and not per visitor:
     is_over: bool = field(init=False)  # nobody new will be admitted
     places_left: int = field(init=False)  # in the quota, reservations not counted
     completion: float = field(init=False)  # share of passes that became registrations
     check_in_s: float = field(init=False)  # as it is told
+    approach_per_s: float = field(init=False)  # at which the near window may come closer
     waiting_state: str = field(init=False)  # of those who are not called
-    tells_eta: bool = field(init=False)  # anything is known of the advance
+    tells_eta: bool = field(init=False)  # anything is known of the pace
 
     def __post_init__(self) -> None:
-        snapshot, known = self.snapshot, self.snapshot.admitted >= COMPLETION_SAMPLE
+        snapshot, policy = self.snapshot, self.policy
         derived = {
-            "is_over": snapshot.phase in (Phase.FULL, Phase.CLOSED),
-            "places_left": max(0, self.policy.quota - snapshot.accepted),
-            "completion": snapshot.accepted / snapshot.admitted if known else 1.0,
+            "is_over": is_over(snapshot.phase),
+            "places_left": places_left(snapshot, policy),
+            "completion": completion(snapshot),
+            "check_in_s": policy.check_in_s * CHECK_IN_MARGIN,
+            "approach_per_s": approach_per_s(snapshot, policy),
             "waiting_state": "waiting" if snapshot.phase is Phase.OPEN else snapshot.phase.value,
             "tells_eta": bool(self.short_per_s or self.long_per_s)
             and snapshot.phase is not Phase.PAUSED,
-            "check_in_s": self.policy.check_in_s * CHECK_IN_MARGIN,
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
@@ -61,11 +66,11 @@ class Moment:
         """Return when the visitor at this position should ask again; the draw is over."""
         snapshot, check_in_s = self.snapshot, self.check_in_s
         if self.is_over:
-            return 60.0
+            return OVER_POLL_S
         if position < snapshot.near:
             # A newcomer in an empty room is called within a tick or two.
             return 1.0 if position < snapshot.called else check_in_s
-        far_s = (position - snapshot.near) / (self.short_per_s or self.policy.rate_per_s)
+        far_s = (position - snapshot.near) / self.approach_per_s
         return max(check_in_s, pacing.poll_s(far_s, self.stretch))
 
     def opening_poll_s(self, share: float) -> float:
@@ -76,8 +81,53 @@ class Moment:
 
     def board_poll_s(self) -> float:
         """Return when to ask for the board again; the page spreads it by its own jitter."""
+        snapshot = self.snapshot
         if self.is_over:
-            return 60.0
-        if not self.snapshot.opened:
+            return OVER_POLL_S
+        if not snapshot.opened:
             return self.opening_poll_s(share=0.0)
-        return min(pacing.POLL_S_MAX, 10.0 * self.stretch)
+        # Pages keep to it while the pace is unknown or nobody is called: all of them at once.
+        crowd_s = (snapshot.issued - snapshot.called) / self.policy.poll_budget_per_s
+        return min(pacing.POLL_S_MAX, max(10.0 * self.stretch, crowd_s))
+
+
+def is_over(phase: Phase) -> bool:
+    """Whether nobody new will be admitted in this phase."""
+    return phase in (Phase.FULL, Phase.CLOSED)
+
+
+def places_left(snapshot: Snapshot, policy: Policy) -> int:
+    """Return how many registrations the quota still has room for, reservations not counted."""
+    return max(0, policy.quota - snapshot.accepted)
+
+
+def completion(snapshot: Snapshot) -> float:
+    """Return the share of passes that became registrations; 1 until it can be told."""
+    known = snapshot.admitted >= COMPLETION_SAMPLE
+    return snapshot.accepted / snapshot.admitted if known else 1.0
+
+
+def approach_per_s(snapshot: Snapshot, policy: Policy) -> float:
+    """Return how many positions a second the near window may come closer."""
+    return calling.approach_per_s(
+        called=snapshot.called,
+        near=snapshot.near,
+        rate_per_s=policy.rate_per_s,
+        check_in_s=policy.check_in_s,
+    )
+
+
+def pace_per_s(snapshot: Snapshot, policy: Policy, measured_per_s: float | None) -> float | None:
+    """Return how fast ``called`` moves; None where it is unknown.
+
+    While the first looks after the opening come in, ``called`` runs ahead over those who are still to
+    look, and then stands until they have been admitted: more are called and there than it aims at.
+    Neither is the pace of the wait, which then is the rate; and in the first check-ins all is unknown.
+    """
+    open_us = snapshot.now_us - snapshot.opens_at_us
+    if open_us < UNSETTLED_CHECK_INS * policy.check_in_s * 1_000_000:
+        return None
+    target = calling.stock_target(policy.rate_milli_per_s, policy.check_in_s * 1_000_000)
+    if measured_per_s is None or snapshot.stock <= target * STOCK_MARGIN:
+        return measured_per_s
+    return min(measured_per_s, policy.rate_per_s) or policy.rate_per_s

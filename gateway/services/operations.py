@@ -15,12 +15,14 @@ from gateway.core.clock import iso
 from gateway.core.policy import Policy, Violation, diff, validate
 from gateway.core.programme import Wave
 from gateway.ports import PolicyPort, PolicyRevision, PortError, Stale
-from gateway.services.overview import age_s, doubt, overview
+from gateway.services.overview import age_s, alarms, doubt, fleet, overview, share
 from gateway.services.rooms import LiveRoom, Rooms
 
 AUDIT_COUNT = 100  # records told at once
 
 TOLD = ("process", "pid", "accepting", "revisions", "snapshot_age_s", "age_s")  # of each process
+
+TOLD_OF_DELIVERY = ("process", "pid", "delivery", "reconciler", "age_s")
 
 Changes = Mapping[str, tuple[Any, Any]]  # field -> (before, after)
 
@@ -90,6 +92,10 @@ class Operations:
         """Return one room, or None where no such wave is configured."""
         return self._rooms.get(wave_id)
 
+    def waves(self) -> list[Wave]:
+        """Return all waves."""
+        return [room.wave for room in self._rooms]
+
     def readiness(self) -> Readiness:
         """Say whether this process should get traffic, and what it is good for. Asks nobody."""
         condition = self._condition
@@ -104,17 +110,20 @@ class Operations:
             "pid": self._condition.pid,
             "accepting": self.readiness().accepting,
             "revisions": {room.wave.id: room.revision for room in self._rooms},
-            "polls_per_s": sum(room.polled.per_s() or 0.0 for room in self._rooms),
+            "shares": {room.wave.id: share(room) for room in self._rooms},
             "snapshot_age_s": max((age_s(room) or 0.0 for room in self._rooms), default=0.0),
         }
 
-    def seen(self, issued: Callable[[str], int]) -> dict[str, dict[str, Any]]:
-        """Return what this process has seen of each room; ``issued`` knows of numbers just given."""
+    def seen(
+        self, issued: Callable[[str], int], accepted: Callable[[str], int]
+    ) -> dict[str, dict[str, Any]]:
+        """Return what this process has seen of each room, with what it did since its last tick."""
         documents = {}
         for room in self._rooms:
             if room.snapshot is not None:
                 document = to_json(take(room.snapshot, room.policy))
                 document["issued"] = max(document["issued"], issued(room.wave.id))
+                document["accepted"] = max(document["accepted"], accepted(room.wave.id))
                 documents[room.wave.id] = document
         return documents
 
@@ -131,17 +140,28 @@ class Operations:
             "notices": self._condition.notices,
             "process": self._condition.process,
             "shedding": self._condition.shedding,  # of this process
-            "waves": [overview(room) for room in self._rooms],
-            "processes": await self._alive(),
+            **await self._fleet(),
         }
 
-    async def _alive(self) -> Sequence[Mapping[str, Any]]:
+    async def _fleet(self) -> dict[str, Any]:
+        """Return waves, front doors and deliveries, as all of them have told."""
         try:
             rows = await self._processes.alive()
         except PortError:
-            return [self.row() | {"age_s": 0.0}]
-        # Other parts of a row are told for recovery, not for people.
-        return [{name: row[name] for name in TOLD if name in row} for row in rows]
+            rows = []
+        deliveries = [row for row in rows if "delivery" in row]
+        doors = [row for row in rows if "delivery" not in row] or [self.row() | {"age_s": 0.0}]
+        flown = {wave_id: told for row in deliveries for wave_id, told in row["autopilot"].items()}
+        return {
+            "waves": [
+                overview(room) | fleet(room, doors) | {"autopilot": flown.get(room.wave.id)}
+                for room in self._rooms
+            ],
+            # Other parts of a row are told for the sums and for recovery, not for people.
+            "processes": [_told(row, TOLD) for row in doors],
+            "alarms": alarms(deliveries),
+            "deliveries": [_told(row, TOLD_OF_DELIVERY) for row in deliveries],
+        }
 
     async def read_policy(self, room: LiveRoom) -> PolicyRevision:
         """Return the policy in force."""
@@ -186,8 +206,14 @@ class Operations:
         return [record for _, record in records[:AUDIT_COUNT]]
 
 
+def _told(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: row[name] for name in names if name in row}
+
+
 def _record(room: LiveRoom, record: Mapping[str, str]) -> dict[str, Any]:
     changes = json.loads(record.get("changes", "{}"))
+    if "dead_before" in record:
+        changes["dead_letters"] = int(record["dead_before"]), int(record["dead_after"])
     return {
         "wave": room.wave.id,
         "revision": int(record["revision"]),
@@ -196,6 +222,7 @@ def _record(room: LiveRoom, record: Mapping[str, str]) -> dict[str, Any]:
         "origin": record.get("origin", ""),
         "reason": record.get("reason", ""),
         "changes": describe(changes),
+        **({"did": record["did"]} if "did" in record else {}),
     }
 
 

@@ -4,12 +4,13 @@
 they mean for people: ``waiting``, ``places_left``, ``advance_per_s``, ``last_eta_s`` (of the last in line).
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from gateway.core import pacing
 from gateway.core.clock import iso
-from gateway.core.policy import to_document
+from gateway.core.policy import RATE_MILLI, to_document
 from gateway.core.programme import Zone
 from gateway.core.snapshot import Phase, Snapshot
 from gateway.services.rooms import LiveRoom
@@ -32,12 +33,46 @@ def doubt(room: LiveRoom) -> str | None:
         return f"{room.wave.id}: recovering"
     if snapshot.backlog >= room.policy.intake_cap:
         return f"{room.wave.id}: the intake is at its cap"
+    if oldest_s(snapshot) > room.policy.intake_age_s:
+        return f"{room.wave.id}: the oldest entry of the intake is {oldest_s(snapshot):.0f} s old"
     return None
+
+
+def oldest_s(snapshot: Snapshot) -> float:
+    """Return the age of the oldest entry that is not settled; 0: there is none."""
+    if not snapshot.oldest_us:
+        return 0.0
+    return max(0, snapshot.now_us - snapshot.oldest_us) / 1_000_000
 
 
 def age_s(room: LiveRoom) -> float | None:
     """Return the age of what is known of a room; None: nothing is."""
     return None if room.snapshot is None else round(room.age_s(), 3)
+
+
+def alarms(deliveries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say what nobody may overlook: each is a promise that the store has broken."""
+    kept = {wave: told for row in deliveries for wave, told in row["reconciler"]["waves"].items()}
+    sweeps = {
+        name: told for row in deliveries for name, told in row["reconciler"]["sweeps"].items()
+    }
+    return [
+        *(
+            f"{wave}: {told['dead']} dead letters; see `gateway ctl dead-letters list`"
+            for wave, told in kept.items()
+            if told["dead"]
+        ),
+        *(
+            f"{wave}: the store has forgotten {told['forgotten']} entries; they were queued again"
+            for wave, told in kept.items()
+            if told["forgotten"]
+        ),
+        *(
+            f"{name}: {told['lost']} recorded registrations are not in the store"
+            for name, told in sweeps.items()
+            if told["lost"]
+        ),
+    ]
 
 
 def overview(room: LiveRoom) -> dict[str, Any]:
@@ -62,15 +97,39 @@ def _seen(room: LiveRoom, snapshot: Snapshot) -> dict[str, Any]:
         "phase": snapshot.phase,
         **_times(snapshot, zone),
         **{name: getattr(snapshot, name) for name in COUNTERS},
+        "rate_per_s": snapshot.rate_milli_per_s / RATE_MILLI,  # in force
+        "oldest_s": round(oldest_s(snapshot), 1),  # of the backlog
         "waiting": uncalled + snapshot.stock,
         "places_left": max(0, room.policy.quota - snapshot.accepted - snapshot.outstanding),
         "advance_per_s": short_per_s,
         "last_eta_s": pacing.eta_s(uncalled, short_per_s, long_per_s),
         "stretch": room.stretch,
         "polls_expected_per_s": round(room.polls_expected_per_s, 1),
-        "polls_per_s": room.polled.per_s(),  # of this process
-        "eta_honesty": room.promises.honesty(),  # of those called: inside the range they were told
         "epoch": snapshot.epoch,
+    }
+
+
+def share(room: LiveRoom) -> dict[str, float]:
+    """Return what one process adds to what the fleet has measured of a wave."""
+    return {
+        "polls_per_s": room.polled.per_s() or 0.0,
+        "promises_made": room.promises.made,
+        "promises_kept": room.promises.kept,
+    }
+
+
+def fleet(room: LiveRoom, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what all live processes together have measured of a wave.
+
+    ``eta_honesty`` is the share of those called who had been told a range and were called inside it;
+    null before anybody was.
+    """
+    shares = [row["shares"].get(room.wave.id, {}) for row in rows if "shares" in row]
+    total = {name: sum(one.get(name, 0) for one in shares) for name in share(room)}
+    made = total["promises_made"]
+    return {
+        "polls_per_s": round(total["polls_per_s"], 1),
+        "eta_honesty": round(total["promises_kept"] / made, 3) if made else None,
     }
 
 

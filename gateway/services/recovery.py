@@ -118,9 +118,8 @@ class Keeper:
             await asyncio.sleep(LISTEN_S)  # what living processes know is more recent
         for wave in lost:
             seen = [*await self._seen(wave), *filter(None, [self._taken.get(wave.id)])]
-            if seen:
+            if seen and await self._recovery.restore(wave, merge(seen)):
                 known[wave.id] = merge(seen)
-                await self._recovery.restore(wave, known[wave.id])
         if known:
             await self._count_again(programme)
         for wave in lost:
@@ -151,7 +150,7 @@ class Keeper:
             receipt=entry.receipt,
             wave_id=entry.wave_id,
             person=entry.person,
-            content=content_digest(self._pepper, entry.payload),
+            content=entry.content or content_digest(self._pepper, entry.payload),
             accepted_at_us=entry.accepted_at_us,
             recorded_at_us=recorded_at_us,
             number=entry.number,

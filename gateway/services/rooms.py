@@ -11,13 +11,14 @@ from gateway.core import pacing
 from gateway.core.calling import NEAR_STOCKS
 from gateway.core.clock import iso
 from gateway.core.draw import Draw, commitment, draw_secret, seed
-from gateway.core.policy import Policy
+from gateway.core.policy import RATE_MILLI, Policy
 from gateway.core.programme import Programme, Wave
 from gateway.core.snapshot import Snapshot
 from gateway.ports import PortUnavailableError
-from gateway.services.moment import CHECK_IN_MARGIN, Moment
+from gateway.services.moment import CHECK_IN_MARGIN, Moment, approach_per_s, pace_per_s
 
 STALE_S = 2.0  # a snapshot older than this is told to be old
+LEFT_EVERY_S = 1.0  # the bitmap of who left grows with the room: no load of every tick
 PRESENT_MAX = 20_000  # check-ins kept between two ticks
 MOMENT_S_MAX = 1.0
 DRAWN_MAX = 131_072  # positions remembered: working one out takes ten rounds of SHA-256
@@ -35,8 +36,9 @@ class LiveRoom:
     snapshot: Snapshot | None = None
     revision: int = 0  # of `policy`
     advance: pacing.Advance = field(default_factory=pacing.Advance)
-    left: bytes = b""  # bitmap by number, as Redis keeps it
-    left_known: int = -1  # how many had ended when `left` was read
+    _left: bytearray = field(default_factory=bytearray)  # bitmap by number, as Redis keeps it
+    _left_known: int = -1  # how many had ended when it was read
+    _left_read_at_s: float = 0.0
     polls: int = 0  # boards and places told by this process
     polled: pacing.Advance = field(default_factory=pacing.Advance)  # how fast `polls` grows
     promises: pacing.Promises = field(default_factory=pacing.Promises)
@@ -68,14 +70,25 @@ class LiveRoom:
         near_s = min(
             NEAR_STOCKS * self.policy.check_in_s, self.wait_s(snapshot.issued - snapshot.called)
         )
-        near_per_s = self.policy.rate_per_s * near_s / (self.policy.check_in_s * CHECK_IN_MARGIN)
-        far = self.policy.rate_per_s, self.wait_s(snapshot.issued - snapshot.near)
+        rate_per_s = (snapshot.rate_milli_per_s or self.policy.rate_milli_per_s) / RATE_MILLI
+        near_per_s = rate_per_s * near_s / (self.policy.check_in_s * CHECK_IN_MARGIN)
+        # The same pace in both, so that as many are expected to poll as wait, however it wavers.
+        far = self.approach_per_s, self.wait_s(snapshot.issued - snapshot.near)
         self._stretch = pacing.stretch(*far, max(budget_per_s - near_per_s, budget_per_s / 10))
         self.polls_expected_per_s = near_per_s + pacing.load_per_s(self._stretch, *far)
 
+    @property
+    def approach_per_s(self) -> float:
+        """How many positions a second the near window may come closer."""
+        return approach_per_s(self.current(), self.policy)
+
     def wait_s(self, positions: int) -> float:
-        """Return how long ``called`` takes for so many positions, as far as one can tell."""
-        return max(0, positions) / (self.advance.per_s() or self.policy.rate_per_s)
+        """Return how soon ``called`` may have moved so far: who asks by then is not passed over."""
+        return max(0, positions) / self.approach_per_s
+
+    def pace_per_s(self, window_us: int = pacing.SHORT_US) -> float | None:
+        """Return how fast ``called`` moves, by what was measured over a window; None: unknown."""
+        return pace_per_s(self.current(), self.policy, self.advance.per_s(window_us))
 
     def current(self) -> Snapshot:
         """Return the snapshot.
@@ -132,8 +145,8 @@ class LiveRoom:
             at=iso(now_us, zone),
             stale=self.stale,
             stretch=self.stretch,
-            short_per_s=self.advance.per_s(),
-            long_per_s=self.advance.per_s(pacing.LONG_US),
+            short_per_s=self.pace_per_s(),
+            long_per_s=self.pace_per_s(pacing.LONG_US),
         )
 
     def position(self, number: int) -> int | None:
@@ -161,7 +174,24 @@ class LiveRoom:
     def has_left(self, number: int) -> bool:
         """Whether the holder of a number is known to have left."""
         byte = number >> 3
-        return byte < len(self.left) and bool(self.left[byte] >> (7 - (number & 7)) & 1)
+        return byte < len(self._left) and bool(self._left[byte] >> (7 - (number & 7)) & 1)
+
+    def note_left(self, number: int) -> None:
+        """Know at once what Redis was told by this process."""
+        missing = (number >> 3) + 1 - len(self._left)
+        self._left.extend(bytes(max(0, missing)))
+        self._left[number >> 3] |= 1 << (7 - (number & 7))
+
+    def wants_left(self) -> bool:
+        """Whether somebody has ended since the bitmap was read, and that was not just now."""
+        is_due = self.monotonic_s() - self._left_read_at_s >= LEFT_EVERY_S
+        return self.current().ended != self._left_known and is_due
+
+    def take_left(self, bitmap: bytes) -> None:
+        """Take in the bitmap of who left, read after the current snapshot."""
+        self._left = bytearray(bitmap)
+        self._left_known = self.current().ended
+        self._left_read_at_s = self.monotonic_s()
 
     def commitment(self) -> str:
         """Return what binds the gateway to its draw from the wave's making on."""

@@ -37,12 +37,14 @@ class MemoryStore:
     ) -> Sequence[tuple[IntakeEntry, int]]:
         """Return rows behind receipt ``after``, each with its recorded_at_us."""
         await self.probe()
-        found = [r for r in sorted(self.rows) if r > after][:count]
-        return [
-            (self.rows[receipt], self.recorded_at_us[receipt])
-            for receipt in found
-            if self.rows[receipt].programme_id == programme_id
-        ]
+        found = sorted(r.receipt for r in self.rows.values() if r.programme_id == programme_id)
+        behind = [receipt for receipt in found if receipt > after][:count]
+        return [(self.rows[receipt], self.recorded_at_us[receipt]) for receipt in behind]
+
+    async def standing(self, receipts: Sequence[str]) -> set[str]:
+        """Return which of these receipts have a row."""
+        await self.probe()
+        return self.rows.keys() & set(receipts)
 
     async def probe(self) -> None:
         """Raise while the store is down."""

@@ -4,12 +4,19 @@ Reasons are fixed words: they travel to dead letters, logs and screens, and hold
 """
 
 import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import NoReturn
 
+from gateway.core.sealing import is_sealed
 from gateway.ports import IntakeEntry, Recording, RowOutcome
 
 PERSON_BYTES = 32
-INSTANT_US_MAX = 2**63 - 1  # what a 64-bit column holds
+WHOLE_MAX = 2**63 - 1  # what a 64-bit column holds
+
+PROBE = IntakeEntry("", "-", "-", "probe", bytes(PERSON_BYTES), b"{}", 0)
+PROBES = (PROBE, PROBE, replace(PROBE, receipt="probe-twin"))  # written, repeated, another's person
+PROBES_ANSWERED = [Recording.RECORDED, Recording.RECORDED, Recording.DUPLICATE]
 
 Kept = tuple[str, str, bytes, bytes]  # wave_id, programme_id, person, payload
 
@@ -20,9 +27,27 @@ def misfit(row: IntakeEntry) -> str:
         return "identifier-invalid"
     if len(row.person) != PERSON_BYTES:
         return "person-invalid"
-    if not 0 <= row.accepted_at_us <= INSTANT_US_MAX:
+    if not 0 <= row.accepted_at_us <= WHOLE_MAX:
         return "instant-invalid"
+    if not (0 <= row.number <= WHOLE_MAX and 0 <= row.serial <= WHOLE_MAX):
+        return "number-invalid"
+    if is_sealed(row.payload):
+        return "payload-sealed"  # its key is missing, or wrong
     return "" if _is_form(row.payload) else "payload-invalid"
+
+
+async def put_fitting(
+    rows: Sequence[IntakeEntry],
+    put: Callable[[Sequence[IntakeEntry]], Awaitable[Sequence[RowOutcome]]],
+) -> list[RowOutcome]:
+    """Refuse the misfits, put the others, and return one outcome per row, in their order."""
+    reasons = [misfit(row) for row in rows]
+    fitting = [row for row, reason in zip(rows, reasons, strict=True) if not reason]
+    outcomes = iter(await put(fitting) if fitting else ())
+    return [
+        RowOutcome(row.receipt, Recording.REJECTED, reason) if reason else next(outcomes)
+        for row, reason in zip(rows, reasons, strict=True)
+    ]
 
 
 def kept(row: IntakeEntry) -> Kept:

@@ -23,6 +23,7 @@ from gateway.ports import (
     NotYet,
 )
 from gateway.web.body import JSON_TYPE, expect_body, expect_nothing, read_json, read_nothing
+from gateway.web.cookies import shown_ahead
 from gateway.web.negotiation import language_of, prefers_html
 from gateway.web.outcomes import not_open, place_ended, registration_problem
 from gateway.web.problems import Problem, respond
@@ -73,7 +74,8 @@ class Applicant:
         services, room = self._services, self._services.room_of(request)
         ticket = self._cookies.ticket_of(request, room.wave.id)
         services.check_poll(ticket)
-        document = await services.front_door.place(room, ticket)
+        shown = shown_ahead(request.query.get("ahead"))
+        document = await services.front_door.place(room, ticket, shown)
         services.count_poll(ticket.wave_id, ticket.number, document["poll_s"], time.monotonic())
         return json_response(document)
 

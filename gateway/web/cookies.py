@@ -19,6 +19,7 @@ from gateway.web.security import came_by_tls
 
 SecureCookies = Literal["auto", "always"]
 WAVES_KEPT_MAX = 8  # tickets of one browser; a ninth pushes the oldest out
+AHEAD_LIFE_S = 3_600  # of what a page without script was shown; every poll keeps it anew
 _NAMES = {Kind.TICKET: "ticket", Kind.PASS: "pass"}
 _TICKET_NAME = re.compile(r"(?:__Host-)?ticket\.[a-z0-9-]{1,64}")
 
@@ -100,6 +101,20 @@ class Cookies:
         """Have the browser forget a credential."""
         self._set(request, response, self.name(request, kind, wave_id), "", 0)
 
+    def ahead_of(self, request: web.Request, ticket: Credential) -> int | None:
+        """Return how many this visitor was last shown before it, by whichever process."""
+        name, mine = f"ahead.{ticket.wave_id}", f"{ticket.number}-"
+        values = [value for found, value in _cookies(request) if found == name]
+        told = [shown_ahead(value.removeprefix(mine)) for value in values if value.startswith(mine)]
+        return told[0] if told else None
+
+    def keep_ahead(
+        self, request: web.Request, response: web.StreamResponse, ticket: Credential, ahead: int
+    ) -> None:
+        """Have a browser without script keep what it is shown, so that it never sees more."""
+        name, text = f"ahead.{ticket.wave_id}", f"{ticket.number}-{ahead}"
+        self._set(request, response, name, text, AHEAD_LIFE_S)
+
     def _set(
         self, request: web.Request, response: web.StreamResponse, name: str, text: str, life_s: int
     ) -> None:
@@ -119,6 +134,11 @@ class Cookies:
     def secure_at(self, host: str) -> bool:
         """Say whether cookies are for TLS only where plain HTTP came in for this host."""
         return self.secure == "always" or not _is_loopback(host)
+
+
+def shown_ahead(text: str | None) -> int | None:
+    """Return a count that a visitor says it was shown; nothing hangs on its honesty."""
+    return int(text) if text and re.fullmatch(r"[0-9]{1,10}", text) else None
 
 
 def cookie_name(kind: Kind, wave_id: str, *, secure: bool) -> str:

@@ -76,7 +76,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "place",
         "GET",
         f"{WAVE}/place",
-        "Where the holder of a ticket stands.",
+        "Where the holder of a ticket stands; never more in front than ``?ahead=``, as last shown.",
         {200: "Place"},
         ("wave-unknown", "too-many-requests", *_TICKET, *_REDIS),
         "ticket",

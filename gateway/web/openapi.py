@@ -57,6 +57,7 @@ SCHEMAS: Mapping[str, Schema] = {
             "called": _COUNT,
             "near": _COUNT,
             "advance_per_s": {"type": ["number", "null"]},
+            "approach_per_s": {"type": "number", "exclusiveMinimum": 0},
             "admitted": _COUNT,
             "quota": _COUNT,
             "places_left": _COUNT,

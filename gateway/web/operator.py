@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import orjson
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -16,16 +15,18 @@ from aiohttp.typedefs import Handler
 from gateway.core.credentials import Operator
 from gateway.core.policy import BOUNDS, Violation, to_document
 from gateway.ports import OutcomeUnknownError, PortUnavailableError, Stale
+from gateway.services.dead_letters import DeadLetters
 from gateway.services.operations import Operations, describe
 from gateway.services.rooms import LiveRoom
 from gateway.web.access import WHO, Door, note_refusal
-from gateway.web.body import JSON_TYPE, read_json
+from gateway.web.body import read_json
 from gateway.web.counting import Meter, counting_middleware
+from gateway.web.desk import json_response, reason_of
+from gateway.web.letters import LettersDesk
 from gateway.web.problems import STYLE, Problem, ProblemStyle, problem_middleware
 from gateway.web.security import security_middleware
 
 BODY_BYTES_MAX = 256 * 1024
-REASON_CHARACTERS_MAX = 300
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 READY_RETRY_S = 1  # when to look again whether a process gets ready
 
@@ -45,7 +46,7 @@ class Desk:
 
     async def healthz(self, _: web.Request) -> web.Response:
         """Answer: the process is alive. Asks nobody."""
-        return _json({"alive": True})
+        return json_response({"alive": True})
 
     async def readyz(self, _: web.Request) -> web.Response:
         """Say whether this process should get traffic; without Redis it still should."""
@@ -56,8 +57,8 @@ class Desk:
             "reasons": ready.reasons,
         }
         if ready.ready:
-            return _json(document)
-        response = _json(document | {"retry_in_ms": READY_RETRY_S * 1000}, status=503)
+            return json_response(document)
+        response = json_response(document | {"retry_in_ms": READY_RETRY_S * 1000}, status=503)
         response.headers["Retry-After"] = str(READY_RETRY_S)
         return response
 
@@ -70,17 +71,17 @@ class Desk:
 
     async def status(self, _: web.Request) -> web.Response:
         """Show all counters, ages and processes."""
-        return _json(await self._operations.status())
+        return json_response(await self._operations.status())
 
     async def read_policy(self, request: web.Request) -> web.Response:
         """Show the policy in force; its revision is the ETag."""
         read = await self._operations.read_policy(self._room(request))
-        return _json(to_document(read.policy), revision=read.revision)
+        return json_response(to_document(read.policy), revision=read.revision)
 
     async def change_policy(self, request: web.Request) -> web.Response:
         """Change the fields that are sent, all or none; with ``?dry_run=1`` only say what would be."""
         room, dry_run = self._room(request), _dry_run(request)
-        revision, reason = _revision(request), _reason(request)
+        revision, reason = _revision(request), reason_of(request)
         fields = await read_json(request, limit_bytes=BODY_BYTES_MAX)
         who = request[WHO].id
         answer = await self._operations.change_policy(
@@ -107,13 +108,13 @@ class Desk:
             "changes": describe(answer.changes),
             "policy": to_document(answer.policy),
         }
-        return _json(document, revision=answer.revision)
+        return json_response(document, revision=answer.revision)
 
     async def audit(self, request: web.Request) -> web.Response:
         """Show the latest records of all waves, or of one (``?wave=``)."""
         wave_id = request.query.get("wave")
         only = None if wave_id is None else self._known(wave_id)
-        return _json({"records": await self._operations.audit(only)})
+        return json_response({"records": await self._operations.audit(only)})
 
     def _room(self, request: web.Request) -> LiveRoom:
         return self._known(request.match_info["wave"])
@@ -131,9 +132,12 @@ def operator_app(
     render_metrics: Callable[[], bytes],
     meter: Meter | None = None,
     style: ProblemStyle = ProblemStyle(),  # noqa: B008  immutable
+    *,
+    letters: DeadLetters,
 ) -> web.Application:
     """Assemble the listener; ``operators`` is asked at every request who is one."""
     door, desk = Door(operators), Desk(operations, render_metrics)
+    letters_desk = LettersDesk(letters, operations)
 
     @web.middleware
     async def access_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -160,10 +164,13 @@ def operator_app(
         "/v1/status": desk.status,
         "/v1/audit": desk.audit,
         "/v1/waves/{wave}/policy": desk.read_policy,
+        "/v1/dead-letters": letters_desk.dead,
     }
     for path, handler in handlers.items():
         app.router.add_get(path, handler)
     app.router.add_put("/v1/waves/{wave}/policy", desk.change_policy)
+    app.router.add_post("/v1/dead-letters/retry", letters_desk.retry)
+    app.router.add_post("/v1/reconciliation", letters_desk.reconcile)
     return app
 
 
@@ -182,14 +189,6 @@ def _revision(request: web.Request) -> int:
     return int(match[1])
 
 
-def _reason(request: web.Request) -> str:
-    reason = request.headers.get("X-Reason", "").strip()
-    if len(reason) > REASON_CHARACTERS_MAX or not reason.isprintable():
-        detail = f"X-Reason has at most {REASON_CHARACTERS_MAX} printable characters."
-        raise Problem("policy-invalid", detail)
-    return reason
-
-
 def _error(violation: Violation) -> Mapping[str, str]:
     """Tell one violation. Names of unknown fields are the sender's own: only plain ones go back."""
     tellable = _TELLABLE.fullmatch(violation.pointer)
@@ -200,11 +199,3 @@ def _error(violation: Violation) -> Mapping[str, str]:
         "detail": violation.detail,
     }
     return error | ({"hint": bound.note} if bound and bound.note else {})
-
-
-def _json(document: Any, *, status: int = 200, revision: int | None = None) -> web.Response:
-    headers = {"Cache-Control": "no-store"}
-    if revision is not None:
-        headers["ETag"] = f'"{revision}"'
-    body = orjson.dumps(document)
-    return web.Response(body=body, status=status, content_type=JSON_TYPE, headers=headers)

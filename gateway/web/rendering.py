@@ -128,6 +128,7 @@ class Pages:
             "selection": room.programme.selection,
             "opens": says.when(snapshot.opens_at_us, zone),
             "closes": says.when(snapshot.closes_at_us, zone),
+            "before": f"{says.zones(snapshot.opens_at_us)}. {room.programme.prepare[language]}",
             "opens_iso": iso(snapshot.opens_at_us, zone),
             "colon": says.colon,
             "group": says.group,
@@ -231,9 +232,11 @@ def _wave_facts(room: LiveRoom | None, says: Speech) -> dict[str, str]:
     """Return what is known of a wave's times and phase."""
     if room is None or room.snapshot is None:
         return {"phase": "", "opens": "", "closes": ""}
-    zone = room.programme.zone
+    zone, seen = room.programme.zone, room.snapshot
     return {
-        "phase": room.snapshot.phase,
-        "opens": says.when(room.snapshot.opens_at_us, zone),
-        "closes": says.when(room.snapshot.closes_at_us, zone),
+        "phase": seen.phase,
+        "opens": says.when(seen.opens_at_us, zone),
+        "opens_zones": says.zones(seen.opens_at_us),
+        "closes": says.when(seen.closes_at_us, zone),
+        "closes_zones": says.zones(seen.closes_at_us),
     }

@@ -15,7 +15,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, get_group_symbol
 
 from gateway.core.clock import local
-from gateway.core.programme import Zone
+from gateway.core.programme import ZONE_OFFSETS_H, Zone
 
 LANGUAGES = ("id", "en")  # the first is spoken where the client asks for none of them
 HOUR_COLON = {"id": "."}  # CLDR writes 16.00 in Indonesian
@@ -56,6 +56,10 @@ class Speech:
         day = format_date(instant, "EEEE, d MMMM y", locale=self.language)
         at = {"id": "pukul "}.get(self.language, "")
         return f"{day}, {at}{self.hour(instant)} {zone}"
+
+    def zones(self, instant_us: int) -> str:
+        """Return one clock time in all of Indonesia: "16.00 WIB = 17.00 WITA = 18.00 WIT"."""
+        return " = ".join(f"{self.hour(local(instant_us, zone))} {zone}" for zone in ZONE_OFFSETS_H)
 
 
 @cache

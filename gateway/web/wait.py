@@ -108,18 +108,20 @@ class WaitingRoom:
         return response
 
     async def _page(self, request: web.Request, room: LiveRoom, filled: Filled) -> web.Response:
-        language = language_of(request)
+        language, ahead = language_of(request), None
         says = speech(language)
         ticket = self._services.cookies.held(request, Kind.TICKET, room.wave.id)
         if ticket is None:
             view = outside(self._services.front_door.board(room), says, room)
         else:
             self._services.check_poll(ticket)
-            place = await self._services.front_door.place(room, ticket)
+            shown = self._services.cookies.ahead_of(request, ticket)
+            place = await self._services.front_door.place(room, ticket, shown)
             self._services.count_poll(
                 ticket.wave_id, ticket.number, place["poll_s"], time.monotonic()
             )
             view = inside(place, says, room)
+            ahead = place["ahead"]
         if view["state"] == "admitted":
             view |= form_of(room, language, says, filled)
         action = f"/waves/{room.wave.id}/wait?lang={language}"
@@ -137,7 +139,10 @@ class WaitingRoom:
             **({"fields": [], "errors": {}, "values": {}, "receipt": ""} | view),
             **self._pages.of(room.programme, language),
         )
-        return web.Response(body=body, headers=self._pages.headers())
+        response = web.Response(body=body, headers=self._pages.headers())
+        if ticket is not None and ahead is not None:
+            self._services.cookies.keep_ahead(request, response, ticket, ahead)
+        return response
 
 
 def _pace(state: str) -> float:

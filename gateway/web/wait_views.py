@@ -48,6 +48,8 @@ def outside(board: Mapping[str, Any], says: Speech, room: LiveRoom) -> dict[str,
         }
     elif phase == "prequeue":
         view["lines"] = [says("join.text")]
+    if phase in {"scheduled", "prequeue"}:
+        view["lines"] += _before(says, room)
     view["buttons"] = ["join"] if phase in {"open", "prequeue"} else []
     return view | {"message": board["message"], "poll_s": float(board["poll_s"])}
 
@@ -62,7 +64,9 @@ def inside(place: Mapping[str, Any], says: Speech, room: LiveRoom) -> dict[str, 
             "message": "", "poll_s": 0.0, "receipt": display(place["receipt"]),
         }  # fmt: skip
     view = _simple(state, says, room)
-    if state == "waiting":
+    if state == "prequeue":
+        view["lines"] += _before(says, room)
+    elif state == "waiting":
         view["lines"] = _wait_lines(place, says, room)
     elif state == "called":
         view["lines"] = [says("called.go")]
@@ -90,6 +94,10 @@ def _simple(state: str, says: Speech, room: LiveRoom) -> dict[str, Any]:
         "lines": [text] if text else [],
         "buttons": list(BUTTONS.get(state, [])),
     }
+
+
+def _before(says: Speech, room: LiveRoom) -> list[str]:
+    return [says.zones(room.current().opens_at_us), room.programme.prepare[says.language]]
 
 
 def _wait_lines(place: Mapping[str, Any], says: Speech, room: LiveRoom) -> list[str]:

@@ -6,7 +6,7 @@ knows neither quota nor expiry: those are the room's, in ``core/passes``.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.core.programme import Wave
@@ -18,6 +18,7 @@ from gateway.ports import (
     Registration,
     RoomMissingError,
     Settled,
+    Stocks,
 )
 from tests.adapters.faults import Fault, no_fault, suffering
 
@@ -44,6 +45,8 @@ class Stream:
     unread: list[str] = field(default_factory=list)
     pending: dict[str, Held] = field(default_factory=dict)
     dead: list[tuple[IntakeEntry, str]] = field(default_factory=list)  # with the reason
+    settled: dict[str, IntakeEntry] = field(default_factory=dict)  # recorded, not yet read back
+    forgotten: int = 0
     arrival: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -55,6 +58,7 @@ class MemoryIntake:
         self.missing: set[str] = set()  # waves without a room
         self.records: dict[str, ReceiptRecord] = {}
         self.reads = 0
+        self.asks = 0
         self.fault: Callable[[], Fault] = no_fault
         self._spent: dict[tuple[str, int], Registration] = {}
         self._persons: dict[tuple[str, bytes], Registration] = {}
@@ -145,10 +149,70 @@ class MemoryIntake:
                 entry = replace(stream.entries.pop(item.entry_id), deliveries=held.deliveries)
                 if item.state == "rejected":
                     stream.dead.append((entry, item.reason))
+                if item.state == "recorded":
+                    stream.settled[item.entry_id] = entry
                 record = self.records[item.receipt]
                 self.records[item.receipt] = replace(
                     record, state=item.state, recorded_at_us=loop_us()
                 )
+
+    async def settled(self, wave: Wave, count: int, age_s: float) -> Sequence[IntakeEntry]:
+        """Return the oldest that wait to be read back."""
+        latest_us = loop_us() - round(age_s * 1_000_000)
+        async with suffering(self.fault):
+            kept = self.stream(wave).settled.values()
+            old = [e for e in kept if self.records[e.receipt].recorded_at_us <= latest_us]
+        return old[:count]
+
+    async def confirm(self, wave: Wave, verdicts: Mapping[str, bool]) -> int:
+        """Let go of those that stand, queue the others again; an id that is gone counts nothing."""
+        stream, queued = self.stream(wave), 0
+        async with suffering(self.fault):
+            for entry_id, stands in verdicts.items():
+                entry = stream.settled.pop(entry_id, None)
+                if entry and not stands:
+                    self._queue_again(wave, entry)
+                    queued += 1
+        stream.forgotten += queued
+        return queued
+
+    async def receipts(
+        self, programme_id: str, cursor: int, count: int
+    ) -> tuple[int, Mapping[str, ReceiptRecord]]:
+        """Return some receipts and the next cursor."""
+        async with suffering(self.fault):
+            mine = self.records.items()
+            every = [(r, record) for r, record in mine if record.wave_id.startswith(programme_id)]
+            after = cursor + count
+            return after if after < len(every) else 0, dict(every[cursor:after])
+
+    async def stocks(self, wave: Wave) -> Stocks:
+        """Say how much is kept."""
+        stream = self.stream(wave)
+        return Stocks(len(stream.dead), len(stream.settled), 0, stream.forgotten)
+
+    async def asked(self, wave: Wave) -> int:
+        """Return how often a whole comparison was asked for."""
+        return self.asks
+
+    async def revive(self, wave: Wave, places: Sequence[int], cap: int) -> tuple[int, int]:
+        """Queue these dead letters again, or all where none is named, up to the intake's cap."""
+        stream = self.stream(wave)
+        wanted = [stream.dead[place] for place in places] if places else list(stream.dead)
+        revived = wanted[: max(0, cap - len(stream.entries))]
+        for entry, reason in revived:
+            stream.dead.remove((entry, reason))
+            self._queue_again(wave, entry)
+        return len(revived), len(stream.dead)
+
+    def _queue_again(self, wave: Wave, entry: IntakeEntry) -> None:
+        self._serial += 1
+        stream, entry_id = self.stream(wave), f"{self._serial}-0"
+        stream.entries[entry_id] = replace(entry, entry_id=entry_id, deliveries=1)
+        stream.unread.append(entry_id)
+        stream.arrival.set()
+        record = self.records[entry.receipt]
+        self.records[entry.receipt] = replace(record, state="received", recorded_at_us=0)
 
     def _check(self, wave: Wave) -> None:
         if wave.id in self.missing:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from gateway.ports import IntakeEntry, RowOutcome, StorePort
+from gateway.ports import IntakeEntry, Recording, RowOutcome, StorePort
 from tests.adapters.faults import Fault, no_fault, suffering
 
 
@@ -15,6 +15,7 @@ class FaultyStore:
     inner: StorePort
     fault: Callable[[], Fault] = no_fault
     poison: set[str] = field(default_factory=set)  # receipts whose row raises a foreign error
+    forgets: Callable[[IntakeEntry], bool] = lambda _: False  # rows it says it has, and has not
     offers: list[tuple[float, int]] = field(default_factory=list)  # when, how many rows
 
     async def put(self, rows: Sequence[IntakeEntry]) -> Sequence[RowOutcome]:
@@ -23,7 +24,17 @@ class FaultyStore:
             spoilt = [row for row in rows if row.receipt in self.poison]
             if spoilt:
                 raise KeyError(spoilt[0].payload)
-            return await self.inner.put(rows)
+            kept = [row for row in rows if not self.forgets(row)]
+            outcomes = await self.inner.put(kept)
+            if len(kept) == len(rows):
+                return outcomes
+            told = {outcome.receipt: outcome for outcome in outcomes}
+            lie = Recording.RECORDED
+            return [told.get(row.receipt, RowOutcome(row.receipt, lie)) for row in rows]
+
+    async def standing(self, receipts: Sequence[str]) -> set[str]:
+        async with suffering(self.fault):
+            return await self.inner.standing(receipts)
 
     async def probe(self) -> None:
         await self.inner.probe()

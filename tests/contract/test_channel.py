@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import resource
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.ports import OutcomeUnknownError, PortUnavailableError
+from gateway.ports import OutcomeUnknownError, PortUnavailableError, RoomMissingError
 from gateway.redis.batch import Batcher
 from gateway.redis.channel import Channel
+from gateway.redis.keys import room_keys
 from tests.faults_proxy import Faults, relay
 
 
@@ -79,6 +81,24 @@ async def test_a_cut_reply_is_unknown(faulty: tuple[Channel, Faults]) -> None:
         await channel.command("PING")
     faults.cut_replies = False
     assert await patient(channel, "PING") == b"PONG"
+
+
+async def test_scripts_run_where_no_descriptor_is_left(faulty: tuple[Channel, Faults]) -> None:
+    """I-45: a front door at its limit serves whom it has; no file is opened on their way."""
+    channel, _ = faulty
+    keys = room_keys("gw", "none", "none")
+    with pytest.raises(RoomMissingError):
+        await channel.run("tick", keys, [""])
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        with pytest.raises(RoomMissingError):
+            await channel.run("claim", keys, [""])
+        await channel.close()
+        with pytest.raises(PortUnavailableError):  # not before it wants a socket
+            await channel.command("PING")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 async def patient(channel: Channel, *parts: str) -> bytes:

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import redis
 
+from gateway.core.checkpoint import MARGIN, take
 from gateway.core.policy import Policy
 from gateway.core.programme import Moment, Wave
+from gateway.core.snapshot import Phase
 from gateway.ports import (
     Accepted,
     Claimed,
@@ -27,12 +29,17 @@ from gateway.ports import (
     Settled,
     Stale,
 )
+from gateway.redis.fence import Fences
 from gateway.redis.intake import RedisIntake
+from gateway.redis.keys import room_keys
 from gateway.redis.policy import RedisPolicies
 from gateway.redis.processes import RedisProcesses
+from gateway.redis.recovery import RedisRecovery
 from gateway.redis.room import RedisRooms
 from gateway.redis.safety import RedisSafety
+from tests.faults.preload import Control
 from tests.support import wait_until
+from tests.valkeys import OwnValkey
 
 POLICY = Policy(rate_per_s=50, burst=20, quota=5, check_in_s=1)
 
@@ -126,6 +133,73 @@ async def test_an_unknown_room_and_another_epoch_are_told(
         await redis_ports.rooms.join(wave)
 
 
+async def test_a_room_that_one_knows_to_be_less_is_closed_to_those_who_do_not(
+    valkey_socket: Path, redis_ports: Adapters
+) -> None:
+    """I-7, I-23: put back from an older copy, it would give its numbers again to who has seen fewer."""
+    wave = a_wave(opens_us=5_000_000)
+    await redis_ports.rooms.create(wave)
+    await redis_ports.rooms.tick(wave, [])
+    room, ask = room_keys("t", wave.programme_id, wave.id)[0], redis_ports.rooms._ticks.command
+    copied = await ask("HGETALL", room)
+    await redis_ports.rooms.join(wave)
+    await ask("HSET", room, *copied)
+    another = RedisRooms(f"unix://{valkey_socket}", "t")
+    with pytest.raises(RoomMissingError):
+        await redis_ports.rooms.tick(wave, [])
+    with pytest.raises(RoomMissingError):
+        await another.join(wave)
+    assert (await another.tick(wave, [])).phase is Phase.RECOVERING  # so that recovery begins
+    await another.close()
+
+
+async def test_a_room_that_was_put_back_is_not_put_back_again(
+    valkey_socket: Path, redis_ports: Adapters
+) -> None:
+    """I-23: of two deliveries that recover it at once, the slower would give its numbers again."""
+    wave = a_wave()
+    await redis_ports.rooms.create(wave)
+    known = take(await redis_ports.rooms.tick(wave, []), POLICY)
+    await redis_ports.rooms._ticks.command("DEL", room_keys("t", wave.programme_id, wave.id)[0])
+    recoveries = [RedisRecovery(f"unix://{valkey_socket}", "t", Fences()) for _ in range(2)]
+    quicker, slower = recoveries
+    assert await quicker.restore(wave, known)
+    assert await slower.restore(wave, known)  # it is still closed
+    await quicker.reopen(wave, known, {"who": "recovery"})
+    number = (await joined_by(redis_ports, wave)).number
+    assert not await slower.restore(wave, known)
+    assert (await joined_by(redis_ports, wave)).number == number + 1
+    for recovery in recoveries:
+        await recovery.close()
+
+
+async def joined_by(ports: Adapters, wave: Wave) -> Joined:
+    await ports.rooms.tick(wave, [])
+    joined = await ports.rooms.join(wave)
+    assert isinstance(joined, Joined)
+    return joined
+
+
+async def test_a_process_that_knows_more_than_a_room_put_back_closes_it(
+    valkey_socket: Path, redis_ports: Adapters
+) -> None:
+    """I-51: otherwise it would refuse that room for ever, and nobody would hear of it."""
+    wave = a_wave()
+    await redis_ports.rooms.create(wave)
+    known = take(await redis_ports.rooms.tick(wave, []), POLICY)
+    for _ in range(MARGIN + 1):
+        await redis_ports.rooms.join(wave)
+    await redis_ports.rooms._ticks.command("DEL", room_keys("t", wave.programme_id, wave.id)[0])
+    recovery = RedisRecovery(f"unix://{valkey_socket}", "t", Fences())
+    await recovery.restore(wave, known)
+    await recovery.reopen(wave, known, {"who": "recovery"})
+    for _ in range(2):
+        with pytest.raises(RoomMissingError):
+            await redis_ports.rooms.tick(wave, [])
+    assert await recovery.restore(wave, known)  # it is closed again
+    await recovery.close()
+
+
 async def test_a_closed_wave_takes_nobody(redis_ports: Adapters) -> None:
     wave = a_wave(closes_us=0)
     await redis_ports.rooms.create(wave)
@@ -169,6 +243,33 @@ async def test_leaving_gives_the_place_back_once(redis_ports: Adapters) -> None:
     assert (snapshot.ended, snapshot.outstanding) == (1, 1)
     assert await redis_ports.rooms.claim(wave, 0, 0) == Ended(Ending.LEFT)
     assert (await redis_ports.rooms.left(wave))[0] & 0b1000_0000
+
+
+async def test_entries_of_a_dead_consumer_are_taken_over_after_the_clock_was_set_back(
+    tmp_path: Path,
+) -> None:
+    """I-51, F-18: to the server they were handed out in an hour, so they are not idle until then."""
+    control = Control(tmp_path)
+    server = OwnValkey(environ=control.environ)
+    server.start()
+    ports = Adapters(
+        RedisRooms(server.url, "t"), RedisIntake(server.url, "t"),
+        RedisPolicies(server.url, "t"), RedisProcesses(server.url, "t"),
+    )  # fmt: skip
+    wave = a_wave()
+    (held,) = await admitted(ports, wave, 1)
+    await ports.intake.accept(wave, a_registration(0, held, 1))
+    (entry,) = await ports.intake.read(wave, "dead", 10, 0)
+    control.step_clock(-3_600_000_000)
+
+    async def is_taken_over() -> bool:
+        taken = await ports.intake.reclaim(wave, "alive", 10, 100)
+        return [one.receipt for one in taken] == [entry.receipt]
+
+    await wait_until(is_taken_over, what="the entry is taken over")
+    for name in ("rooms", "intake", "policies", "processes"):
+        await getattr(ports, name).close()
+    server.kill()
 
 
 async def test_a_policy_is_replaced_by_whoever_read_the_latest(redis_ports: Adapters) -> None:

@@ -34,3 +34,18 @@ def test_clearing_takes_out_what_was_put_in(members: set[int], gone: set[int]) -
     for position in gone:
         bitmap.clear(position)
     assert {p for p in range(220) if p in bitmap} == members - gone
+
+
+@given(st.sets(st.integers(0, 20_000)), st.integers(0, 21_000), st.integers(0, 21_000))
+def test_counts_over_whole_blocks_are_those_of_the_set(
+    members: set[int], low: int, high: int
+) -> None:
+    bitmap = bitmap_of(members)
+    assert bitmap.count(low, high) == sum(low <= position < high for position in members)
+
+
+@given(st.integers(0, 9_000), st.integers(0, 9_000), st.integers(0, 9_000))
+def test_the_first_gap_of_a_long_run_is_found(run: int, low: int, high: int) -> None:
+    bitmap = bitmap_of(set(range(run)))
+    if low <= high:
+        assert bitmap.first_zero(low, high) == min(max(low, run), high)

@@ -1,9 +1,11 @@
 """I-16, I-17, I-18: the bucket admits burst plus rate, whatever the clock and however many ask."""
 
+from functools import partial
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.bucket import STEP_US_MAX, TOKEN, elapsed_us, refill, wait_us
+from gateway.core.bucket import STEP_US_MAX, TOKEN, elapsed_us, refill, tokens_asked, wait_us
 
 rates = st.integers(1, 100_000_000)
 bursts = st.integers(1, 100_000)
@@ -44,3 +46,16 @@ def test_a_claimant_finds_its_token_when_told_and_not_before(
     needed = (rank + 1) * TOKEN
     assert level + rate * wait >= needed
     assert wait == 0 or level + rate * (wait - 1) < needed
+
+
+@given(st.integers(0, 5_000), st.integers(1, 1_000), st.integers(1, 2_000))
+def test_the_further_back_a_claimant_the_fuller_the_bucket_it_needs(
+    rank: int, burst: int, target: int
+) -> None:
+    asked = partial(tokens_asked, burst=burst, target=target)
+    assert asked(0) == 1  # the first takes the last token
+    assert (
+        asked(rank) <= asked(rank + 1) <= burst
+    )  # a full bucket serves whoever asks: none is lost
+    if rank >= target:
+        assert asked(rank) == burst

@@ -8,6 +8,7 @@ from gateway.core.calling import (
     NEAR_STOCKS,
     PRESENT_SHARE_MIN,
     advance,
+    approach_per_s,
     near_at_opening,
     next_near,
     next_phase,
@@ -69,6 +70,18 @@ def test_the_first_window_is_wide_enough_for_a_crowd_that_looks_over_a_minute() 
     near = near_at_opening(issued=1_000_000, target=1_500, check_in_us=5_000_000)
     assert near * 5 / 60 >= NEAR_STOCKS * 1_500
     assert near_at_opening(issued=10, target=1, check_in_us=5_000_000) == 10 + NEAR_STOCKS
+
+
+def test_the_opening_window_keeps_the_rate_where_few_show_up() -> None:
+    """So many of them look within a second, over the minute, as are admitted in it."""
+    near = near_at_opening(issued=10**7, target=1_500, check_in_us=5_000_000)
+    assert near * PRESENT_SHARE_MIN / 60 == 300
+
+
+def test_the_near_window_comes_closer_by_the_rate_at_least_and_faster_over_absentees() -> None:
+    policy = {"rate_per_s": 300.0, "check_in_s": 5.0}
+    assert approach_per_s(called=0, near=0, **policy) == 300
+    assert approach_per_s(called=1_000, near=1_000 + 10 * 4_500, **policy) == 3_000
 
 
 def test_the_stock_is_one_check_in_interval_of_admissions() -> None:

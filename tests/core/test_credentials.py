@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core import credentials
 from gateway.core.credentials import (
     ACCESS,
     LIFE_S_MAX,
@@ -22,6 +23,8 @@ from gateway.core.credentials import (
     role_needed,
     write_operators,
 )
+from gateway.core.tickets import Credential, Key, Keyring, Kind, sign, verify
+from tests.core.seeding import seed
 
 NOW_US = 1_786_000_000_123_456
 IDS = st.from_regex(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", fullmatch=True)
@@ -154,3 +157,39 @@ def test_what_is_not_in_the_table_needs_a_credential_and_a_head_is_a_get() -> No
     assert role_needed("DELETE", "/healthz") is Role.VIEWER
     assert role_needed("GET", "/v1/everything") is Role.VIEWER
     assert role_needed("HEAD", "/healthz") is None
+
+
+def every_flipped_bit_opens_nothing() -> None:
+    text, operator = enrol("rina", Role.ADMIN, bytes(range(32)), now_us=NOW_US)
+    raw = text.encode()
+    for bit in range(len(raw) * 8):
+        flipped = bytearray(raw)
+        flipped[bit // 8] ^= 1 << bit % 8
+        assert parse(flipped.decode("latin-1")) is None
+        assert find([operator], flipped.decode("latin-1")) is None
+
+
+def test_i_34_every_flipped_bit_is_noticed_and_opens_nothing() -> None:
+    every_flipped_bit_opens_nothing()
+
+
+def test_i_35_a_ticket_is_no_credential_and_a_credential_no_ticket() -> None:
+    keys = Keyring(Key(1, bytes(32)))
+    text, operator = enrol("rina", Role.ADMIN, bytes(32), now_us=NOW_US)
+    for kind in Kind:
+        signed = sign(keys, Credential(kind, "p", "w", "0" * 16, 1, 1, 1, bytes(8)))
+        assert find([operator], signed) is None
+        assert verify(keys, text, kind, "w") is None
+
+
+SEEDED_BUGS = {
+    "I-34 the check characters are not looked at": ("match[2] if match and match[3] == _check(match[1]) else None", "match and match[2]"),
+    "I-34 case does not matter": ("_CREDENTIAL.fullmatch(text)", "_CREDENTIAL.fullmatch(text[:4].lower() + text[4:])"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bug", SEEDED_BUGS)
+def test_a_seeded_bug_is_found(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seed(monkeypatch, credentials, *SEEDED_BUGS[bug])
+    with pytest.raises(AssertionError):
+        every_flipped_bit_opens_nothing()

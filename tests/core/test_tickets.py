@@ -1,13 +1,17 @@
 """I-34, I-35, I-37: only what was signed is taken, for its kind and wave, in its one spelling."""
 
 import base64
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core import tickets
 from gateway.core.tickets import (
+    MAC_BYTES,
     TEXT_BYTES_MAX,
     Credential,
     Key,
@@ -18,6 +22,7 @@ from gateway.core.tickets import (
     verify,
     verify_number,
 )
+from tests.core.seeding import seed
 
 KEYS = Keyring(Key(1, bytes(range(32))), (Key(7, bytes(range(1, 33))),))
 TICKET = Credential(
@@ -86,6 +91,9 @@ def test_kind_and_wave_are_inside_what_is_signed() -> None:
     text = sign(KEYS, TICKET)
     assert verify(KEYS, text, Kind.PASS, "wave-1") is None
     assert verify(KEYS, text, Kind.TICKET, "wave-2") is None
+
+
+def test_fields_cannot_lend_each_other_a_letter() -> None:
     # Without the length before it, moving a letter over the border would be the same bytes.
     one = sign(KEYS, replace(TICKET, programme_id="ab", wave_id="c"))
     other = sign(KEYS, replace(TICKET, programme_id="a", wave_id="bc"))
@@ -118,3 +126,65 @@ def test_the_number_alone_is_read_from_what_is_ours_and_from_nothing_else() -> N
         (Kind.TICKET, TICKET.programme_id, TICKET.wave_id[:-1]),
     ):
         assert verify_number(KEYS, text, owner_of(kind, programme, wave)) is None
+
+
+def test_swapped_fields_and_another_key_id_are_refused() -> None:
+    raw = base64.urlsafe_b64decode(sign(KEYS, TICKET) + "==")
+    other = base64.urlsafe_b64decode(sign(KEYS, replace(TICKET, number=1)) + "==")
+    for start in range(0, len(raw) - MAC_BYTES, 4):
+        for end in range(start + 4, len(raw) + 1, 4):
+            mixed = raw[:start] + other[start:end] + raw[end:]
+            if mixed not in (raw, other):
+                text = base64.urlsafe_b64encode(mixed).rstrip(b"=")
+                assert verify(KEYS, text, Kind.TICKET, "wave-1") is None
+    for key_id in set(range(256)) - {raw[1]}:
+        text = base64.urlsafe_b64encode(raw[:1] + bytes([key_id]) + raw[2:]).rstrip(b"=")
+        assert verify(KEYS, text, Kind.TICKET, "wave-1") is None
+
+
+def test_an_unknown_key_is_no_key() -> None:
+    assert KEYS.find(KEYS.current.id) is KEYS.current
+    assert KEYS.find(KEYS.others[0].id) is KEYS.others[0]
+    assert KEYS.find(200) is None
+
+
+def rotation() -> list[Keyring]:
+    """Return what a process holds, one step after another: the next key verifies before it signs."""
+    old, new = KEYS.others[0], KEYS.current
+    return [Keyring(old), Keyring(old, (new,)), Keyring(new, (old,)), Keyring(new)]
+
+
+def refusals(steps: list[Keyring]) -> int:
+    """Count who refuses whom among processes one step apart, while tickets under both keys live."""
+    pairs = [*pairwise(steps), *pairwise(steps[::-1])]
+    texts = [(sign(signer, TICKET), verifier) for signer, verifier in pairs]
+    return sum(verify(keys, text, Kind.TICKET, "wave-1") != TICKET for text, keys in texts)
+
+
+def test_i_37_a_fleet_in_rotation_refuses_nobody() -> None:
+    assert refusals(rotation()) == 0
+    hasty = [rotation()[0], rotation()[2]]  # the new key signs before all processes know it
+    assert refusals(hasty) == 1
+
+
+SEEDED_BUGS: dict[str, tuple[str, str, Callable[[], None]]] = {
+    "I-34 the MAC is not compared": ("compare_digest(_mac(key, body), mac)", "len(mac) == MAC_BYTES", test_every_flipped_bit_is_refused),
+    "I-34 half of the MAC is compared": ("compare_digest(_mac(key, body), mac)", "compare_digest(_mac(key, body)[:8], mac[:8])", test_every_flipped_bit_is_refused),
+    "I-34 the head is not signed": ("keyed.update(body)", "keyed.update(body[1:])", test_every_flipped_bit_is_refused),
+    "I-34 the end is not signed": ("keyed.update(body)", "keyed.update(body[:-8])", test_every_flipped_bit_is_refused),
+    "I-34 lenient base64": ('b2a_base64(raw, newline=False).translate(_TO_URLSAFE, b"=") != spelling', "False", test_other_spellings_of_the_same_bytes_are_refused),
+    "I-34 an unknown key id is the current key's": ("next((key for key in self.others if key.id == key_id), None)", "self.current", test_an_unknown_key_is_no_key),
+    "I-35 kind not compared": ("credential.kind is not kind or ", "", test_kind_and_wave_are_inside_what_is_signed),
+    "I-35 wave not compared": (" or credential.wave_id != wave_id", "", test_kind_and_wave_are_inside_what_is_signed),
+    "I-35 fields joined without their length": ("bytes([kind, len(programme)]) + programme + bytes([len(wave)]) + wave", "bytes([kind]) + programme + wave", test_fields_cannot_lend_each_other_a_letter),
+    "I-35 owner of a number not compared": ("not body.startswith(owner, _OWNER_AT)", "False", test_the_number_alone_is_read_from_what_is_ours_and_from_nothing_else),
+    "I-37 only the current key verifies": ("next((key for key in self.others if key.id == key_id), None)", "None", test_keys_rotate_without_refusing_anybody_and_a_retired_one_is_refused),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bug", SEEDED_BUGS)
+def test_a_seeded_bug_is_found(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound, broken, proof = SEEDED_BUGS[bug]
+    seed(monkeypatch, tickets, sound, broken)
+    with pytest.raises(AssertionError):
+        proof()

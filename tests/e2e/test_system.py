@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import time
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -62,8 +63,14 @@ def test_the_draw_can_be_verified_from_the_board(running_gateway: RunningGateway
     from gateway.core import draw
 
     url = f"{running_gateway.public_url}/v1/waves/{running_gateway.wave}/board"
-    wait_for(lambda: call(url)[1]["phase"] == "open", what="the wave is open")
-    board = call(url)[1]
+    boards: list[dict[str, Any]] = []
+
+    def shows_the_secret() -> bool:
+        boards.append(call(url)[1])
+        return boards[-1]["draw"]["secret"] is not None
+
+    wait_for(shows_the_secret, what="the secret is shown")
+    board = boards[-1]
     secret = bytes.fromhex(board["draw"]["secret"])
     assert draw.commitment(secret) == board["draw"]["commitment"]
     seed = draw.seed(secret, "trial", "trial-1", "", board["cohort"])

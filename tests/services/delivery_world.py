@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.core.breaker import Circuit
 from gateway.core.policy import Policy
 from gateway.core.programme import Moment, Wave
 from gateway.ports import IntakeEntry, Recording
@@ -33,6 +34,7 @@ class Meter:
     batches: list[float] = field(default_factory=list)
     rows: dict[Recording, int] = field(default_factory=lambda: dict.fromkeys(Recording, 0))
     failures: dict[Failure, int] = field(default_factory=lambda: dict.fromkeys(Failure, 0))
+    circuits: list[Circuit] = field(default_factory=list)
     ages_s: list[float] = field(default_factory=list)
 
     def batch(self, took_s: float) -> None:
@@ -43,6 +45,9 @@ class Meter:
 
     def failure(self, failure: Failure) -> None:
         self.failures[failure] += 1
+
+    def circuit(self, circuit: Circuit) -> None:
+        self.circuits.append(circuit)
 
     def oldest_age_s(self, age_s: float) -> None:
         self.ages_s.append(age_s)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.core.breaker import Breaker, Circuit
 from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutcome
 from gateway.services.delivery import Delivery
 from gateway.services.delivery_lanes import IDLE_MS
@@ -30,7 +31,10 @@ INTAKE_FAULTS = [*[Fault.NONE] * 12, Fault.BEFORE, Fault.AFTER, Fault.SLOW]
 
 async def _life(seed: int, kind: Callable[..., Delivery] = Delivery) -> World:
     """Two deliveries that are killed again and again, between a failing intake and a failing store."""
-    world = World(seed, max_per_s=200, batch_max=16, reclaim_idle_s=3.0, put_s_max=2.0)
+    several = 1 + seed % 3
+    world = World(
+        seed, max_per_s=200, batch_max=16, slots=several, reclaim_idle_s=3.0, put_s_max=2.0
+    )
     rng = world.rng
     for _ in range(rng.randrange(20, 60)):
         nature = rng.choices([GOOD, TAKEN, MISFIT, POISON], [90, 6, 3, 2])[0]
@@ -130,7 +134,8 @@ def test_the_store_is_never_offered_more_than_burst_and_rate(
     max_per_s: int, batch_max: int, seed: int, is_failing: bool
 ) -> None:
     async def life() -> World:
-        world = World(seed, max_per_s=max_per_s, batch_max=batch_max, put_s_max=1.0)
+        slots = 1 + seed % 4
+        world = World(seed, max_per_s=max_per_s, batch_max=batch_max, slots=slots, put_s_max=1.0)
         world.fill(WAVES[0], min(2 * max_per_s, 1_000))
         if is_failing:
             world.store.fault = lambda: world.rng.choice([Fault.NONE, Fault.BEFORE, Fault.AFTER])
@@ -333,6 +338,38 @@ def test_an_answer_for_other_rows_settles_nothing() -> None:
     assert wrongs(virtual_time.run(life())) == []
 
 
+async def _after_an_outage(world: World) -> float:
+    """Return how long the backlog of a long outage takes, from the store's return on."""
+    world.rows.is_down = True
+    world.fill(WAVES[0], 100)
+    async with world.delivering():
+        await asyncio.sleep(120.0)
+        world.rows.is_down = False
+        return await world.quiet(within_s=60.0)
+
+
+def test_i_51_an_outage_opens_the_circuit_and_a_probe_closes_it() -> None:
+    world, took_s = virtual_time.run(_told(_after_an_outage, slots=3))
+    assert took_s <= 30.0
+    told = [circuit.value for circuit in world.meter.circuits]
+    assert told[:4] == ["closed", "throttled", "open", "half-open"]
+    assert told[-2:] == ["half-open", "throttled"], "one good batch is not enough to close it"
+
+
+async def _told(life: Callable[[World], Any], **options: Any) -> tuple[World, float]:
+    world = World(**options)
+    return world, await life(world)
+
+
+def test_i_51_a_breaker_without_a_probe_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def limit(self: Breaker, _now_us: int) -> int:
+        return 0 if self.circuit is Circuit.OPEN else 1
+
+    monkeypatch.setattr(Breaker, "limit", limit)
+    _, took_s = virtual_time.run(_told(_after_an_outage))
+    assert took_s > 30.0
+
+
 # --- poison -----------------------------------------------------------------------------------------
 
 
@@ -377,6 +414,53 @@ def test_one_percent_of_poison_costs_the_others_less_than_five(is_raising: bool)
             return good / (loop_us() - began_us)
 
     assert virtual_time.run(life(1)) >= 0.95 * virtual_time.run(life(0))
+
+
+class Timed(MemoryStore):
+    """Takes 5 ms for a batch and 1 ms for a row, however many come at once: 1,000 rows/s and slot at most."""
+
+    async def put(self, rows: Any) -> Any:
+        await asyncio.sleep(0.005 + 0.001 * len(rows))
+        return await super().put(rows)
+
+
+async def _throughputs(kind: Callable[..., Delivery] = Delivery) -> tuple[float, float]:
+    """Return how many good rows a second a busy store takes, without poison and with 1 % of it."""
+    # Reclaimed soon, so that all five tries of the poison fall into the run.
+    world = World(seed=1, max_per_s=100_000, batch_max=100, slots=4, reclaim_idle_s=1.0)
+    world.rows = world.store.inner = Timed(loop_us)
+    shares = []
+    async with world.delivering(kind=kind):
+        for every in (0, 100):
+            known, good = len(world.rows.rows), 0
+            for index in range(40_000):
+                is_poison = bool(every) and index % every == 0
+                world.add(WAVES[0], payload=b"[]" if is_poison else b"")
+                good += not is_poison
+            began_us = loop_us()
+            while len(world.rows.rows) < known + good and loop_us() < began_us + 300_000_000:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            shares.append((len(world.rows.rows) - known) * 1_000_000 / (loop_us() - began_us))
+    return shares[0], shares[1]
+
+
+def test_i_50_with_one_percent_of_poison_a_busy_store_keeps_its_throughput() -> None:
+    clean, poisoned = virtual_time.run(_throughputs())
+    assert clean > 3_000, "four slots work at once"
+    assert poisoned >= 0.95 * clean
+
+
+class RefusedBatchForEver(Delivery):
+    async def _put(self, batch: Any) -> Any:
+        outcomes = await super()._put(batch)
+        if any(outcome.recording is Recording.REJECTED for outcome in outcomes):
+            raise PortUnavailableError("the whole batch again")
+        return outcomes
+
+
+def test_i_50_one_poison_that_retries_its_batch_is_found() -> None:
+    clean, poisoned = virtual_time.run(_throughputs(RefusedBatchForEver))
+    assert poisoned < 0.95 * clean
 
 
 # --- stopping ---------------------------------------------------------------------------------------

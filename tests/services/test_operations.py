@@ -212,6 +212,22 @@ async def test_status_tells_the_live_processes_and_without_redis_at_least_itself
         "accepting": True,
         "revisions": {"wave-1": 1, "wave-2": 1},
         "snapshot_age_s": 0.0,
-        "polls_per_s": 0.0,
         "age_s": 0.0,
     }
+
+
+async def test_polls_and_kept_promises_are_those_of_all_processes_together(
+    house: OperatorsHouse,
+) -> None:
+    def told(polls_per_s: float, made: int, kept: int) -> dict[str, Any]:
+        figures = {"polls_per_s": polls_per_s, "promises_made": made, "promises_kept": kept}
+        return {"process": "serve", "shares": {"wave-1": figures}}
+
+    house.processes.rows = [
+        told(100.25, 30, 27),
+        told(50.0, 10, 9),
+        {"process": "of another version"},
+    ]
+    first, second = (await house.operations.status())["waves"]
+    assert (first["polls_per_s"], first["eta_honesty"]) == (150.2, 0.9)
+    assert (second["polls_per_s"], second["eta_honesty"]) == (0, None)

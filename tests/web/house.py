@@ -90,6 +90,9 @@ OPEN = Snapshot(
     ended=0,
     missing=0,
     backlog=0,
+    rate_milli_per_s=10_000,
+    oldest_us=0,
+    form_us=0,
     beacon="",
 )
 

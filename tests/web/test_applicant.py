@@ -532,3 +532,27 @@ async def test_the_description_is_openapi_and_names_every_path(site: Site) -> No
 @pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz", "/v1/status", "/v1/audit"])
 async def test_o_5_operators_paths_do_not_exist_here(site: Site, path: str) -> None:
     assert (await ask(site, request(path))).code == "not-found"
+
+
+async def test_i_27_who_says_what_it_was_shown_is_never_shown_more(
+    site: Site, house: House
+) -> None:
+    house.see(OPEN, called=15)
+    cookie = f"ticket.wave-1={house.ticket(30)}"
+    assert (await ask(site, request(f"{WAVE}/place", Cookie=cookie))).json["ahead"] == 15
+    house.see(OPEN, called=10)  # another process, cut off: its snapshot is older
+    for query, ahead in (("ahead=15", 15), ("ahead=99", 20), ("ahead=-1", 20), ("ahead=x", 20)):
+        answer = await ask(site, request(f"{WAVE}/place?{query}", Cookie=cookie))
+        assert (answer.status, answer.json["ahead"]) == (200, ahead)
+
+
+async def test_i_31_whoever_shows_a_ticket_when_joining_gets_that_ticket(
+    site: Site, house: House
+) -> None:
+    ticket = house.ticket(30)
+    for _ in range(2):
+        answer = await ask(
+            site, request(f"{WAVE}/tickets", "POST", Cookie=f"ticket.wave-1={ticket}")
+        )
+        assert (answer.status, answer.json["ticket"], answer.json["number"]) == (200, ticket, 30)
+    assert "join" not in house.asked

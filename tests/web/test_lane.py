@@ -88,6 +88,7 @@ def left_to_aiohttp(house: House) -> dict[str, bytes]:
         "another scheme": request(place, Authorization=f"Basic {ticket}"),
         "unknown wave": request("/v1/waves/wave-9/board"),
         "query": request(f"{WAVE}/board?x=1"),
+        "shown before": request(f"{place}?ahead=15", Cookie=f"ticket.wave-1={ticket}"),
         "host": request(f"{WAVE}/board", Host="a@b"),
         "no host": request(f"{WAVE}/board", Host=None),
         "length": request(f"{WAVE}/board", Content_Length="0"),
@@ -186,7 +187,7 @@ async def test_so_it_does_while_the_queue_moves_and_a_message_is_shown(both: Pai
 
 async def test_who_has_left_and_a_page_already_held_are_told_so(both: Pair) -> None:
     for room in both.house.rooms:
-        room.left = bytes(6) + bytes([0b00100000])  # number 50
+        room.note_left(50)
     fast, slow = await both.ask(asking(both.house)["place, cookie"])
     assert fast == slow
     assert b'"state":"left"' in fast

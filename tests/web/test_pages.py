@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from gateway.core.snapshot import Phase
 from gateway.web.rendering import Pages
 from gateway.web.texts import LANGUAGES, speech
 from tests.web import house
@@ -42,11 +43,31 @@ def test_numbers_and_dates_are_written_as_people_write_them() -> None:
     assert speech("id").when(closes_us, "WIB") == "Kamis, 16 April 2020, pukul 16.00 WIB"
     assert speech("en").when(closes_us, "WIB") == "Thursday, 16 April 2020, 16:00 WIB"
     assert speech("id").when(closes_us, "WIT") == "Kamis, 16 April 2020, pukul 18.00 WIT"
+    assert speech("id").zones(closes_us) == "16.00 WIB = 17.00 WITA = 18.00 WIT"
+
+
+@pytest.mark.parametrize("path", ["/", "/waves/wave-1", "/waves/wave-1/wait"])
+async def test_before_the_opening_every_page_tells_the_hour_in_all_zones_and_what_to_prepare(
+    client: Client, before_opening: None, path: str
+) -> None:
+    text = await (await client.get(path)).text()
+    assert "15.59 WIB = 16.59 WITA = 17.59 WIT" in text
+    assert "NIK" in text
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    async with TestClient(TestServer(house.House().app_with_pages())) as client:
+def a_house() -> house.House:
+    return house.House()
+
+
+@pytest.fixture
+def before_opening(a_house: house.House) -> None:
+    a_house.see(house.OPEN, phase=Phase.PREQUEUE, near=0)
+
+
+@pytest.fixture
+async def client(a_house: house.House) -> AsyncIterator[Client]:
+    async with TestClient(TestServer(a_house.app_with_pages())) as client:
         yield client
 
 
@@ -116,3 +137,19 @@ def test_personal_texts_are_escaped() -> None:
     body = Pages(()).html("problem.html", "en", title="<script>", text="a & b", refresh_s=0)
     assert b"<script>" not in body
     assert b"&lt;script&gt;" in body
+
+
+async def test_i_27_the_page_without_script_never_shows_more_people_in_front() -> None:
+    rooms = house.House()
+    async with TestClient(TestServer(rooms.app_with_pages())) as client:
+        cookies = {"ticket.wave-1": rooms.ticket(30)}
+        for called, ahead in ((12, 18), (10, 18), (14, 16), (11, 16)):
+            rooms.see(house.OPEN, called=called)
+            answer = await client.get("/waves/wave-1/wait?lang=en", cookies=cookies)
+            assert f" {ahead} " in await answer.text()
+            kept = answer.cookies["ahead.wave-1"]
+            assert kept.value == f"30-{ahead}"
+            cookies[kept.key] = kept.value
+        cookies["ticket.wave-1"] = rooms.ticket(31)  # another place is not held to it
+        answer = await client.get("/waves/wave-1/wait?lang=en", cookies=cookies)
+        assert answer.cookies["ahead.wave-1"].value == "31-20"

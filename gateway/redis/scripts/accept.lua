@@ -3,7 +3,8 @@
 -- ARGV[2]   wave id
 -- ARGV[3…]  number, serial, receipt, person (64 hex), content (32 hex), payload, …  in sixes
 -- returns   one {word, receipt, instant_us} per six: accepted (first receipt and instant) ·
---           pass-ended · pass-used · too-many-persons · already-registered · backlog-full
+--           pass-ended · pass-used · too-many-persons · already-registered · backlog-full;
+--           then how many the room has accepted in all
 -- The pass is looked at before the person, so without it nothing can be learnt about anybody.
 -- O(registrations). With `appendfsync always` the reply leaves after the fsync.
 -- Twin of core/passes.accept.
@@ -45,6 +46,12 @@ local function note_person(item, held)
     return true
 end
 
+-- How long the pass was out, on the wave clock: its life began that much before its expiry.
+local function time_on_form_us(room, number, held)
+    local expires_us = tonumber(redis.call('ZSCORE', EXPIRIES, number))
+    return math.max(0, room.clock_us - expires_us + (1 + held.extensions) * room.pass_ttl_us)
+end
+
 local function append(room, item, now_us)
     redis.call('XADD', INTAKE, '*', 'receipt', item.receipt, 'person', item.person,
         'number', item.number, 'serial', whole(item.serial),
@@ -54,6 +61,7 @@ local function append(room, item, now_us)
         { ARGV[2], item.person, item.content, whole(now_us), '0', 'received' }, '|'))
     room.accepted = room.accepted + 1
     room.backlog = room.backlog + 1
+    room.oldest_us = room.oldest_us > 0 and room.oldest_us or now_us
     return { receipt = item.receipt, instant = now_us }
 end
 
@@ -76,11 +84,12 @@ local function accept(room, item, now_us)
         if record.content ~= item.content then
             return { 'already-registered', '', 0 }
         end
-    elseif room.backlog >= room.intake_cap then
+    elseif is_full(room, now_us) then
         return { 'backlog-full', '', 0 }
     else
         record = append(room, item, now_us)
     end
+    room.form_us = room.form_us + time_on_form_us(room, item.number, held)
     drop_pass(item.number)
     redis.call('HSET', SPENT, item.number, record.receipt .. ':' .. whole(item.serial))
     return accepted(record)
@@ -99,4 +108,5 @@ for index = 3, #ARGV, 6 do
     }, now_us)
 end
 save_room(room)
+answers[#answers + 1] = room.accepted
 return answers

@@ -4,14 +4,29 @@
 -- returns   one {word, serial, instant_us, wait_us} per pair, in the order of the pairs:
 --           issued | held (serial, expiry) · waiting | called | paused | full | closed | prequeue |
 --           scheduled (wait_us) · registered | left | missed
--- O(claims). Twin of core/passes.claim.
+-- O(claims); BITCOUNT reads 1 bit per position below `called`, once a batch. Twin of core/passes.claim.
 
 local RETRY_US_MIN = 200000
 
-local function wait_for_token(room, position)
-    local rank = count(PRESENT, 0, position)
+local counted_to, counted = 0, 0
+
+-- How many present ones stand in front. The batch is answered in order of position, so the bitmap is read
+-- once for all of it.
+local function rank_of(position)
+    counted = counted + count(PRESENT, counted_to, position)
+    counted_to = position
+    return counted
+end
+
+-- How many tokens must be there: those in front are served first, those behind from a fuller bucket.
+local function tokens_asked(room, rank)
+    local target = stock_target(room)
+    return 1 + math.ceil((room.burst - 1) * math.min(rank, target) / target)
+end
+
+local function wait_for_token(room, rank)
     local missing = (rank + 1) * TOKEN - room.level
-    local wait_us = math.max(0, math.ceil(missing / room.rate_milli_per_s))
+    local wait_us = math.max(0, math.ceil(missing / rate_in_force(room)))
     return math.min(math.max(wait_us, RETRY_US_MIN), room.check_in_us)
 end
 
@@ -44,12 +59,13 @@ local function claim(room, number, position)
         return { 'waiting', 0, 0, room.check_in_us }
     end
     mark_present(room, position)
-    if room.backlog + room.outstanding >= room.intake_cap or places_free(room) <= 0
+    if room.backlog + room.outstanding >= room.intake_cap or is_late(room, room.last_us, 2) or places_free(room) <= 0
         or room.outstanding >= room.form_cap then
         return { 'called', 0, 0, room.check_in_us }
     end
-    if room.level < TOKEN then
-        return { 'called', 0, 0, wait_for_token(room, position) }
+    local rank = rank_of(position)
+    if room.level < tokens_asked(room, rank) * TOKEN then
+        return { 'called', 0, 0, wait_for_token(room, rank) }
     end
     return issue(room, number, position)
 end

@@ -15,6 +15,7 @@
 -- KEYS[13] policy    hash    revision, document (JSON); no TTL
 -- KEYS[14] audit     stream  one record per change; no TTL
 -- KEYS[15] dead      stream  entries the store will never take; no TTL
+-- KEYS[16] settled   stream  entries the store says it has, until they are read back; no TTL, <= 100,000
 -- ARGV[1]  fence     the caller's 'epoch:issued:accepted' (16 hex digits, two counters it has seen);
 --                    '' where the caller has seen nothing yet
 -- Scripts touch no key outside KEYS. Redis TIME is the only clock.
@@ -22,12 +23,14 @@
 local ROOM, PRESENT, FRESH, LEFT, MISSED, LOST = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local PASSES, EXPIRIES, SPENT, INTAKE = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local PERSONS, RECEIPTS, POLICY, AUDIT, DEAD = KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15]
+local SETTLED = KEYS[16]
 
 local NUMBERS = {
     'prequeue_at_us', 'opens_at_us', 'closes_at_us', 'last_us', 'clock_us', 'turned_us', 'level',
     'revision', 'rate_milli_per_s', 'burst', 'form_cap', 'quota', 'pass_ttl_us', 'check_in_us',
     'intake_cap', 'paused', 'issued', 'cohort', 'called', 'ripe', 'near', 'admitted', 'accepted',
-    'recorded', 'ended', 'missing',
+    'recorded', 'ended', 'missing', 'intake_age_us', 'autopilot', 'floor_milli_per_s',
+    'steered_milli_per_s', 'unsteered_us', 'fence', 'form_us', 'unchecked', 'forgotten',
 }
 
 local function whole(number)
@@ -39,7 +42,8 @@ local function server_us()
     return time[1] * 1000000 + time[2]
 end
 
--- Say whether the room is another, or less, than its caller has seen.
+-- Say whether the room is another, or less, than its caller has seen. A lesser room is closed at once
+-- and for all: others, who have seen less, would give its numbers again, and recovery would not begin.
 local function fence_error(room)
     local epoch, issued, accepted = string.match(ARGV[1], '^(%x+):(%d+):(%d+)$')
     if not epoch then
@@ -49,8 +53,22 @@ local function fence_error(room)
         return redis.error_reply('EPOCH another epoch of this room')
     end
     if tonumber(issued) > room.issued or tonumber(accepted) > room.accepted then
+        redis.call('HSET', ROOM, 'phase', 'recovering')
         return redis.error_reply('BEHIND the room holds less than it has acknowledged')
     end
+end
+
+-- Since when the oldest entry waits that is not settled; 0: there is none. One that was queued again waits
+-- since then.
+local function oldest_us(backlog)
+    local entry = backlog > 0 and redis.call('XRANGE', INTAKE, '-', '+', 'COUNT', 1)[1]
+    local fields, since_us = entry and entry[2] or {}, 0
+    for index = 1, #fields, 2 do
+        if fields[index] == 'accepted_at_us' or fields[index] == 'queued_at_us' then
+            since_us = tonumber(fields[index + 1]) or 0
+        end
+    end
+    return since_us
 end
 
 -- Read the room. The second value is an error to return: no such room, another epoch of it, less than
@@ -62,11 +80,12 @@ local function load_room(even_recovering)
     end
     local room = { epoch = values[1], phase = values[2], stored = { phase = values[2] } }
     for index, name in ipairs(NUMBERS) do
-        room[name] = tonumber(values[index + 2])
+        room[name] = tonumber(values[index + 2] or 0) -- 0: of a room made before there was one
         room.stored[name] = room[name]
     end
     room.backlog = redis.call('XLEN', INTAKE)
     room.outstanding = redis.call('ZCARD', EXPIRIES)
+    room.oldest_us = oldest_us(room.backlog)
     if room.phase == 'recovering' and not even_recovering then
         return nil, redis.error_reply('RECOVERING the room is being put back together')
     end
@@ -88,8 +107,41 @@ local function save_room(room)
     end
 end
 
+-- Whether the oldest entry waits longer than one part of what it may.
+local function is_late(room, now_us, parts)
+    return room.intake_age_us > 0 and room.oldest_us > 0
+        and (now_us - room.oldest_us) * parts > room.intake_age_us
+end
+
+local function is_full(room, now_us) -- the intake takes no more
+    return room.backlog >= room.intake_cap or is_late(room, now_us, 1)
+end
+
 local function is_frozen(room) -- nobody could use the time: the wave clock stands
-    return room.paused == 1 or room.phase == 'recovering' or room.backlog >= room.intake_cap
+    return room.paused == 1 or room.phase == 'recovering' or is_full(room, room.last_us)
+end
+
+-- Put an entry into the intake again, without what was noted on it since.
+local function queue_again(fields, now_us)
+    local noted = { entry_id = true, reason = true, tries = true, buried_at_us = true, queued_at_us = true }
+    local kept, receipt = {}, nil
+    for index = 1, #fields, 2 do
+        if fields[index] == 'receipt' then
+            receipt = fields[index + 1]
+        end
+        if not noted[fields[index]] then
+            kept[#kept + 1] = fields[index]
+            kept[#kept + 1] = fields[index + 1]
+        end
+    end
+    kept[#kept + 1], kept[#kept + 2] = 'queued_at_us', whole(now_us)
+    redis.call('XADD', INTAKE, '*', unpack(kept))
+    local record = receipt and redis.call('HGET', RECEIPTS, receipt)
+    if record then
+        local before = string.match(record, '^([^|]*|[^|]*|[^|]*|[^|]*|)')
+        redis.call('HSET', RECEIPTS, receipt, before .. '0|received')
+    end
+    return record
 end
 
 local function places_free(room)

@@ -4,10 +4,14 @@
 -- ARGV[3]  policy document, JSON
 -- ARGV[4]  revision
 -- ARGV[5…] field, value, … of the room: times, counters, the policy's numbers, the new epoch
--- returns  1
+-- returns  1; 0 where the room stands: another delivery has put it back, and people are in it again
 -- Outstanding passes and presence end here: their holders are below `called` and claim again.
 -- What an older copy still holds of registrations stays; `restore_rows` completes it. O(1).
 
+local phase = redis.call('HGET', ROOM, 'phase')
+if phase and phase ~= 'recovering' then -- who finds a room to be less has closed it
+    return 0
+end
 redis.call('DEL', PRESENT, FRESH, PASSES, EXPIRIES)
 redis.call('HSET', ROOM, 'phase', 'recovering', 'last_us', whole(server_us()), 'level', 0,
     'revision', ARGV[4], unpack(ARGV, 5))

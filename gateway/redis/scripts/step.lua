@@ -1,11 +1,13 @@
 -- step: bring wave clock, phase and bucket up to the server's time; part of tick and claim.
 --
--- Twin of core/room.step, core/calling.next_phase, stock_target, near_at_opening and core/bucket. O(1).
+-- Twin of core/room.step, core/steering, core/calling.next_phase, stock_target, near_at_opening and core/bucket. O(1).
 
 local TOKEN = 1000000000 -- units of the bucket in one token
 local STEP_US_MAX = 1000000
 local NEAR_STOCKS = 3
+local PRESENT_SHARE_MIN = 1 / 32
 local OPENING_SPREAD_US = 60000000
+local UNSTEERED_US_MAX = 15000000
 
 local function next_phase(room, now_us)
     if room.phase == 'recovering' then
@@ -23,14 +25,24 @@ local function next_phase(room, now_us)
     return 'scheduled'
 end
 
+-- The policy's rate, or less while the autopilot holds it; one that fell silent leaves the floor.
+local function rate_in_force(room)
+    if room.autopilot == 0 or room.steered_milli_per_s == 0 then
+        return room.rate_milli_per_s
+    end
+    local silent = room.unsteered_us > UNSTEERED_US_MAX
+    local steered = silent and room.floor_milli_per_s or room.steered_milli_per_s
+    return math.min(room.rate_milli_per_s, steered)
+end
+
 local function stock_target(room)
-    return math.max(1, math.ceil(room.rate_milli_per_s * room.check_in_us / 1000000000))
+    return math.max(1, math.ceil(rate_in_force(room) * room.check_in_us / 1000000000))
 end
 
 local function near_at_opening(room)
-    local needed = NEAR_STOCKS * stock_target(room)
+    local target = stock_target(room)
     local intervals = math.max(1, math.ceil(OPENING_SPREAD_US / room.check_in_us))
-    return math.min(needed * intervals, room.issued + needed)
+    return math.min(math.ceil(target * intervals / PRESENT_SHARE_MIN), room.issued + NEAR_STOCKS * target)
 end
 
 local function is_admitting(room)
@@ -41,6 +53,7 @@ local function step(room)
     local now_us = server_us()
     local elapsed_us = math.min(math.max(now_us - room.last_us, 0), STEP_US_MAX)
     room.last_us = now_us
+    room.unsteered_us = math.min(room.unsteered_us + room.autopilot * elapsed_us, UNSTEERED_US_MAX + 1)
     if not is_frozen(room) then
         room.clock_us = room.clock_us + elapsed_us
     end
@@ -51,7 +64,7 @@ local function step(room)
         room.cohort, room.turned_us, room.level = room.issued, room.clock_us, 0
         room.called, room.near = 0, near_at_opening(room)
     elseif is_admitting(room) then
-        local level = room.level + room.rate_milli_per_s * elapsed_us
+        local level = room.level + rate_in_force(room) * elapsed_us
         room.level = math.min(level, room.burst * TOKEN)
     end
     if not is_admitting(room) then

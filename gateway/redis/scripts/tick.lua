@@ -4,12 +4,11 @@
 --           passed over, for they may have claimed: `look` and `claim` note them
 -- returns   {epoch, phase, now_us, clock_us, prequeue_at_us, opens_at_us, closes_at_us, revision, issued,
 --            cohort, called, near, stock, admitted, outstanding, accepted, recorded, ended, backlog,
---            missing, beacon}
+--            missing, rate_milli_per_s (in force), oldest_us, form_us, beacon}
 -- O(check-ins + expired passes (<= 500) + log window); BITCOUNT reads 1 bit per position below `called`.
 -- Twin of core/room.tick.
 
 local EXPIRED_PER_TICK = 500
-local PRESENT_SHARE_MIN = 1 / 32
 
 local function expire(room)
     local expired = redis.call('ZRANGEBYSCORE', EXPIRIES, '-inf', whole(room.clock_us),
@@ -33,10 +32,10 @@ local function next_near(room)
     return room.called + math.min(wide, room.issued - room.called + needed)
 end
 
--- Once an interval: forget who was not seen in it, and fit the near window to who was.
+-- Once an interval: forget who was not seen in it; all who are near have been so for an interval.
 local function turn(room)
     if room.clock_us - room.turned_us < room.check_in_us then
-        return
+        return false
     end
     room.turned_us = room.clock_us
     if redis.call('EXISTS', FRESH) == 1 then
@@ -44,8 +43,10 @@ local function turn(room)
     else
         redis.call('DEL', PRESENT)
     end
+    -- Made at its length: a bitmap that grows bit by bit is given twice the room it needs.
+    redis.call('SETBIT', FRESH, room.issued, 0)
     room.ripe = room.near
-    room.near = next_near(room)
+    return true
 end
 
 local function first_absent(low, high)
@@ -108,8 +109,11 @@ if room.phase == 'open' or room.phase == 'full' or room.phase == 'closed' then
     expire(room)
 end
 if room.phase == 'open' and not is_frozen(room) then
-    turn(room)
+    local turned = turn(room)
     room.called = advance(room)
+    if turned then -- fit the window to those who are left in it, once `called` has moved
+        room.near = next_near(room)
+    end
 end
 save_room(room)
 local phase = room.phase
@@ -119,4 +123,5 @@ end
 return { room.epoch, phase, room.last_us, room.clock_us, room.prequeue_at_us, room.opens_at_us,
     room.closes_at_us, room.revision, room.issued, room.cohort, room.called, room.near,
     count(PRESENT, 0, room.called), room.admitted, room.outstanding, room.accepted, room.recorded,
-    room.ended, room.backlog, room.missing, redis.call('HGET', ROOM, 'beacon') }
+    room.ended, room.backlog, room.missing, rate_in_force(room), room.oldest_us, room.form_us,
+    redis.call('HGET', ROOM, 'beacon') }

@@ -7,9 +7,11 @@
   var timer, clock, opensAt = 0, skew = 0, fails = 0, shown = '', receipt = '', joined = false;
   var busy = false, formOpen = false, until = '';
   var mine = -1, far = false; /* the own number; whether the board, the same for everybody, will do */
+  var apart = false; /* whether the first long wait has been spread widely */
   var called = false; /* it is our turn, and a pass is being waited for */
   var kept = 'form.' + P.wave;
   var OFFLINE = {}; /* thrown where no answer came */
+  var shownAhead = 'ahead.' + P.wave; /* "number-ahead" as last shown: another process may know less */
 
   function $(id) { return document.getElementById(id); }
   function t(key, values) {
@@ -18,10 +20,25 @@
     });
   }
   function number(n) { return String(n).replace(/\B(?=(\d{3})+(?!\d))/g, P.group); }
+  function least(ahead) { /* nobody is moved back by whom it happens to ask */
+    var before;
+    try {
+      before = (sessionStorage.getItem(shownAhead) || '').split('-');
+      if (+before[0] === mine && before[1]) { ahead = Math.min(ahead, +before[1]); }
+      sessionStorage.setItem(shownAhead, mine + '-' + ahead);
+    } catch (_) { /* private mode */ }
+    return ahead;
+  }
   function hm(iso) { return iso.slice(11, 16).replace(':', P.colon); }
-  function later(s, what) {
+  function later(s, what, spread) { /* spread: the width of the jitter, as a share of the wait */
+    spread = spread === undefined ? 0.3 : spread;
     clearTimeout(timer);
-    timer = setTimeout(what, Math.max(200, s * 1000 * (0.85 + 0.3 * Math.random())));
+    timer = setTimeout(what, Math.max(200, s * 1000 * (1 - spread / 2 + spread * Math.random())));
+  }
+  function firstFar() { /* a crowd that came together must not come back together */
+    var spread = apart ? 0.3 : 1;
+    apart = true;
+    return spread;
   }
   function call(method, path, body, bearer) {
     var headers = { Accept: 'application/json', 'Accept-Language': P.language };
@@ -131,6 +148,7 @@
       var parts = { title: t('scheduled.title', { when: P.opens }), note: board.message };
       if (phase === 'scheduled' || phase === 'prequeue') {
         parts.text = t(phase === 'scheduled' ? 'scheduled.text' : 'join.text');
+        parts.more = P.before;
         countdown(P.opens_iso);
         parts.big = $('big').textContent;
       } else if (phase === 'open') {
@@ -162,8 +180,11 @@
       if (a.status !== 200) { return refused(a, tick); }
       var p = a.data;
       mine = p.number;
-      far = p.state === 'prequeue' || p.state === 'waiting' && p.poll_s > 15;
+      if (p.ahead !== null) { p.ahead = least(p.ahead); }
       skew = Date.parse(p.at) - Date.now();
+      /* The look after the opening is spread by the server already, and is the board's. */
+      var opening = p.state === 'prequeue' && p.poll_s * 1000 > Date.parse(P.opens_iso) - Date.parse(p.at);
+      far = opening || p.state === 'waiting' && p.poll_s > 15;
       if (p.state === 'registered') { receipt = p.receipt; return askReceipt(); }
       if (p.state === 'called') { return claim(); }
       if (p.state === 'admitted') {
@@ -172,27 +193,25 @@
       }
       formOpen = false;
       VIEW[p.state] ? VIEW[p.state](p) : simple(p, p.state);
-      later(p.poll_s, tick);
+      later(p.poll_s, tick, opening ? 0 : p.state === 'waiting' && far ? firstFar() : undefined);
     });
   }
   /* Far from the front: position and wait follow from the board; nobody is asked anything personal. */
   function askFar() {
     return call('GET', api + 'board').then(function (a) {
-      var b = a.data, place, ahead, farS, pollS = b.poll_s;
+      var b = a.data, place, ahead, farS, pollS;
       if (a.status !== 200) { return refused(a, tick); }
       if (b.phase !== 'open' || !b.draw.seed) { return askPlace(); }
       place = draw.position(b.draw.seed, b.cohort, mine);
       if (place < b.near) { return askPlace(); }
-      ahead = place - b.called;
-      if (b.advance_per_s) {
-        farS = (place - b.near) / b.advance_per_s;
-        pollS = b.stretch * Math.min(120, Math.max(4, Math.min(0.8 / b.stretch, 0.5) * farS));
-      }
+      ahead = least(place - b.called);
+      farS = (place - b.near) / b.approach_per_s;
+      pollS = Math.min(b.stretch * Math.min(120, Math.max(4, 0.5 * farS)), 0.8 * farS + 4);
       VIEW.waiting({
         at: b.at, ahead: ahead, message: b.message, outlook: ahead < b.places_left ? 'likely' : 'unlikely',
         eta_s: b.advance_per_s && [ahead / b.advance_per_s * 0.85, ahead / b.advance_per_s * 1.25]
       });
-      later(pollS, tick);
+      later(pollS, tick, firstFar());
     });
   }
   function simple(p, state) {
@@ -207,7 +226,7 @@
       countdown(P.opens_iso);
       show('prequeue', {
         title: t('prequeue.title', { when: P.opens }), text: t('prequeue.text'), note: p.message,
-        big: $('big').textContent, more: t('selection.' + P.selection), buttons: ['move', 'leave']
+        big: $('big').textContent, more: P.before + ' ' + t('selection.' + P.selection), buttons: ['move', 'leave']
       });
     },
     waiting: function (p) {
@@ -325,7 +344,7 @@
     put('status', t('form.sending'));
     once(button, call('POST', api + 'registrations', read(form, true)).then(function (a) {
       if (a.status === 201) {
-        try { sessionStorage.removeItem(kept); } catch (_) { /* private mode */ }
+        try { sessionStorage.removeItem(kept); sessionStorage.removeItem(shownAhead); } catch (_) { /* private mode */ }
         form.hidden = true; formOpen = false; receipt = a.data.receipt;
         return askReceipt();
       }

@@ -36,7 +36,7 @@ var draw = (function () {
   }
   function position(hex, cohort, number) {
     var seed = hex.match(/../g).map(function (x) { return parseInt(x, 16); });
-    var bits = 2, a, c, l, r, k;
+    var bits = 6, a, c, l, r, k;
     if (number >= cohort) { return number; }
     while (Math.pow(2, bits) < cohort) { bits += 1; }
     a = bits >> 1; c = bits - a;

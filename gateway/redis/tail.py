@@ -1,0 +1,120 @@
+"""What is kept of settled entries: the tail and the dead letters in Redis. Round trips: one or two each."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gateway.core.programme import Wave
+from gateway.ports import (
+    DeadLetter,
+    IntakeEntry,
+    OutcomeUnknownError,
+    PortUnavailableError,
+    ReceiptRecord,
+    Stocks,
+)
+from gateway.redis.channel import Channel
+from gateway.redis.intake import read_entry, read_record
+from gateway.redis.keys import key
+from gateway.redis.wave import WaveScripts
+
+REVIVED_MAX = 500  # by one call
+
+
+class RedisTail:
+    """``TailPort`` and ``DeadLettersPort`` on one Redis or Valkey."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self._prefix = prefix
+        self._channel = Channel(url, deadline_s=2.0)
+
+    async def settled(self, wave: Wave, count: int, age_s: float) -> Sequence[IntakeEntry]:
+        """Return the oldest entries that were settled ``age_s`` ago or before."""
+        seconds, micros = await self._command("TIME")
+        latest_ms = int(seconds) * 1_000 + int(micros) // 1_000 - round(age_s * 1_000)
+        stream = self._key(wave, "settled")
+        items = await self._command("XRANGE", stream, "-", max(0, latest_ms), "COUNT", count)
+        return [read_entry(wave, item) for item in items]
+
+    async def confirm(self, wave: Wave, verdicts: Mapping[str, bool]) -> int:
+        """Let go of those that stand, queue the others again."""
+        args = [part for id_, stands in verdicts.items() for part in (id_, int(stands))]
+        return int(await self._run(wave, "confirm", args))
+
+    async def receipts(
+        self, programme_id: str, cursor: int, count: int
+    ) -> tuple[int, Mapping[str, ReceiptRecord]]:
+        """Return about ``count`` receipts and the next cursor."""
+        name = key(self._prefix, programme_id, "", "receipts")
+        after, flat = await self._command("HSCAN", name, cursor, "COUNT", count)
+        pairs = zip(flat[::2], flat[1::2], strict=True)
+        records = [read_record(receipt.decode(), record) for receipt, record in pairs]
+        return int(after), {record.receipt: record for record in records if record}
+
+    async def stocks(self, wave: Wave) -> Stocks:
+        """Say how much is kept."""
+        dead = await self._command("XLEN", self._key(wave, "dead"))
+        settled = await self._command("XLEN", self._key(wave, "settled"))
+        room = self._key(wave, "room")
+        unchecked, forgotten = await self._command("HMGET", room, "unchecked", "forgotten")
+        return Stocks(int(dead), int(settled), int(unchecked or 0), int(forgotten or 0))
+
+    async def asked(self, wave: Wave) -> int:
+        """Return how often a whole comparison was asked for."""
+        return int(await self._command("HGET", self._key(wave, "room"), "asked") or 0)
+
+    async def dead(self, wave: Wave, count: int) -> Sequence[DeadLetter]:
+        """Return the oldest dead letters."""
+        stream = self._key(wave, "dead")
+        items = await self._command("XRANGE", stream, "-", "+", "COUNT", count)
+        return [_letter(wave, *item) for item in items]
+
+    async def revive(
+        self, wave: Wave, ids: Sequence[str], audit: Mapping[str, str]
+    ) -> tuple[int, int]:
+        """Queue these again, or the oldest where none is named."""
+        record = [part for pair in audit.items() for part in pair]
+        args: list[str | bytes | int] = [len(ids), REVIVED_MAX, *ids, *record]
+        revived, left = await self._run(wave, "revive", args)
+        return int(revived), int(left)
+
+    async def ask(self, wave: Wave, audit: Mapping[str, str]) -> int:
+        """Ask for a comparison of every receipt with the store."""
+        return int(await self._run(wave, "ask", [part for pair in audit.items() for part in pair]))
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._channel.close()
+
+    def _key(self, wave: Wave, name: str) -> str:
+        return key(self._prefix, wave.programme_id, wave.id, name)
+
+    async def _run(self, wave: Wave, name: str, args: Sequence[str | bytes | int]) -> Any:
+        # Each of them may be repeated, so an unknown outcome is one to retry.
+        try:
+            return await WaveScripts(self._prefix, wave).run(self._channel, name, "", args)
+        except OutcomeUnknownError as error:
+            raise PortUnavailableError(str(error)) from error
+
+    async def _command(self, *parts: str | int) -> Any:
+        try:
+            return await self._channel.command(*parts)
+        except OutcomeUnknownError as error:
+            raise PortUnavailableError(str(error)) from error
+
+
+def _letter(wave: Wave, id_: bytes, flat: list[bytes]) -> DeadLetter:
+    values = dict(zip(flat[::2], flat[1::2], strict=True))
+
+    def number(name: bytes) -> int:
+        text = values.get(name, b"0")
+        return int(text) if text.isdigit() else 0
+
+    return DeadLetter(
+        id=id_.decode(),
+        wave_id=wave.id,
+        entry_id=values.get(b"entry_id", b"").decode(),
+        reason=values.get(b"reason", b"").decode(),
+        tries=number(b"tries"),
+        accepted_at_us=number(b"accepted_at_us"),
+        buried_at_us=number(b"buried_at_us"),
+    )

@@ -1,0 +1,143 @@
+"""I-19, I-22, I-33: a whole wave of visitors, simulated second by second: nobody starves or is overtaken."""
+
+import random
+
+import pytest
+
+from gateway.core import calling, passes, room
+from gateway.core.passes import Record, Registry
+from gateway.core.policy import Policy
+from gateway.core.room import Room
+from tests.core.seeding import seed
+
+TICK_US, SECOND_US = 50_000, 1_000_000
+NEVER_US = 10**15
+FORM_US = 15 * SECOND_US
+POLICY = Policy(rate_per_s=2.0, burst=2, form_cap=1_000, quota=10_000, pass_ttl_s=60, check_in_s=5)
+CROWD = 480  # more than the first window, so that it must widen
+SHARES = (1, 2, 5)  # one visitor in so many is there
+
+
+class Wave:
+    """Visitors who check in when they are near, claim when told to, and are slow with the form."""
+
+    def __init__(self, present_every: int) -> None:
+        self.room = Room("0123456789abcdef", POLICY, 0, 1, NEVER_US, last_us=0)
+        self.registry = Registry()
+        room.step(self.room, 0)
+        for _ in range(CROWD):
+            passes.join(self.room)
+        self.waiting = set(range(0, CROWD, present_every))
+        self.called_us: dict[int, int] = {}
+        self.issued_us: dict[int, int] = {}
+        self.ask_us: dict[int, int] = {}
+        self.serials: dict[int, int] = {}
+        self.now_us = 0
+        self.rng = random.Random(20_200_411)
+
+    def run(self, seconds: int) -> "Wave":
+        """Lead everybody through; who is called claims within the interval, and when it is told to."""
+        interval_us = POLICY.check_in_s * SECOND_US
+        while self.now_us < seconds * SECOND_US:
+            self.now_us += TICK_US
+            slot = self.now_us // TICK_US % (interval_us // TICK_US)
+            seen = [p for p in self.waiting if p < self.room.near and p % 100 == slot]
+            called = room.tick(self.room, self.now_us, seen).called
+            for position in sorted(p for p in self.waiting if p < called):
+                if position not in self.called_us:
+                    self.called_us[position] = self.now_us
+                    # At its next check-in, later the further in front: the worst order there is.
+                    self.ask_us[position] = self.now_us + (CROWD - position) * interval_us // (
+                        2 * CROWD
+                    )
+            for position in self._asking():
+                self._claim(position)
+            self._register()
+        return self
+
+    def _asking(self) -> list[int]:
+        # Claims that come through several processes at once are in nobody's order.
+        due = sorted(p for p in self.waiting if self.ask_us.get(p, NEVER_US) <= self.now_us)
+        self.rng.shuffle(due)
+        return due
+
+    def _claim(self, position: int) -> None:
+        answer = passes.claim(self.room, self.now_us, position, position)
+        self.ask_us[position] = self.now_us + answer.wait_us
+        if answer.word == "issued":
+            self.waiting.discard(position)
+            self.issued_us[position] = self.now_us
+            self.serials[position] = answer.serial
+
+    def _register(self) -> None:
+        done = [p for p, at_us in self.issued_us.items() if at_us + FORM_US <= self.now_us]
+        for number in done:
+            if serial := self.serials.pop(number, 0):
+                person = number.to_bytes(32, "big")
+                passes.accept(
+                    self.room, self.registry, self.now_us,
+                    number=number, serial=serial, proposed=Record(f"R{number}", person, person, 0),
+                )  # fmt: skip
+                self.room.backlog = 0
+
+    def late(self) -> list[int]:
+        """Return who was not called in time: I-33."""
+        check_in_s = POLICY.check_in_s
+        limits_s = {
+            p: p / POLICY.rate_per_s * 1.05 + 2 * check_in_s
+            for p in self.called_us.keys() | self.waiting
+        }
+        return [
+            p for p, s in limits_s.items() if self.called_us.get(p, self.now_us) > s * SECOND_US
+        ]
+
+    def overtaken(self) -> dict[int, int]:
+        """Return by how many each was overtaken between its call and its pass, where that is too many: I-22."""
+        most = POLICY.rate_per_s * POLICY.check_in_s + POLICY.burst
+        counts = {
+            p: sum(
+                other > p and self.called_us[p] < at_us < until_us
+                for other, at_us in self.issued_us.items()
+            )
+            for p, until_us in self.issued_us.items()
+        }
+        return {p: count for p, count in counts.items() if count > most}
+
+    def fullest(self, window_s: int = 10) -> tuple[int, int]:
+        """Return the fewest and the most passes of all windows, from 15 s on until the end is near: I-19."""
+        at = sorted(at_us // SECOND_US for at_us in self.issued_us.values())
+        sums = [
+            sum(start <= s < start + window_s for s in at)
+            for start in range(15, max(at) - window_s)
+        ]
+        return min(sums, default=0), max(sums, default=0)
+
+
+@pytest.mark.parametrize("present_every", SHARES)
+def test_nobody_starves_nobody_is_overtaken_and_the_rate_is_kept(present_every: int) -> None:
+    wave = Wave(present_every).run(260)
+    assert not wave.waiting
+    assert wave.late() == []
+    assert wave.overtaken() == {}
+    low, high = wave.fullest()
+    assert (low, high) == (20, 20), "2 per second in every 10 seconds"
+
+
+SEEDED_BUGS = {
+    "I-19 called advances by the rate alone": (room, "room.called = advance(", "room.called = min(room.issued, room.clock_us * room.policy.rate_milli_per_s // 10**9) or advance("),
+    "I-22 everybody is told the same wait": (passes, "rank, rate = room.present.count(0, position), ", "rank, rate = 0, "),
+    "I-33 the near window does not move on": (calling, "    needed = NEAR_STOCKS * target\n    share", "    return called\n    share"),
+    "I-33 absentees are never passed over": (calling, "max(ripe, called)", "called"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bug", SEEDED_BUGS)
+def test_a_seeded_bug_breaks_its_promise(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seed(monkeypatch, *SEEDED_BUGS[bug])
+    wave = Wave(present_every=1 if bug.startswith("I-22") else 2).run(260)
+    broken = {
+        "I-33": wave.late(),
+        "I-22": wave.overtaken(),
+        "I-19": wave.fullest() != (20, 20),
+    }
+    assert broken[bug.split(maxsplit=1)[0]]

@@ -1,0 +1,100 @@
+"""What a fault run changes inside delivery: shorter waits, and points at which a file makes it go wrong.
+
+A file in the run's folder is a switch; a line in ``reached`` says that a rare state was seen.
+"""
+
+import os
+import signal
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gateway import compose_deliver
+from gateway.core import policy
+from gateway.core.programme import Wave
+from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutcome
+from gateway.redis.channel import Channel
+from gateway.redis.intake import RedisIntake
+from gateway.services import delivery
+
+RECLAIM_IDLE_S, PUT_S_MAX = 0.8, 0.6  # 30 s and 15 s in production
+ERRS, DIES, REFUSES, DOWN = "store-errs", "deliver-dies", "store-refuses", "store-down"
+REACHED = "reached"
+
+
+def install(folder: Path) -> None:
+    """Put the switches in."""
+    brief = policy.Bound(int, 1, 86_400)  # passes that end within a run
+    vars(policy)["BOUNDS"] = {**policy.BOUNDS, "pass_ttl_s": brief}
+    hasty = partial(delivery.Delivery, reclaim_idle_s=RECLAIM_IDLE_S, put_s_max=PUT_S_MAX)
+    vars(compose_deliver)["Delivery"] = hasty
+    _watch_reclaims(folder)
+    _watch_breaker(folder)
+    _hold_the_store(folder)
+
+
+def note(folder: Path, state: str) -> None:
+    """Say that a rare state was reached."""
+    with (folder / REACHED).open("a") as lines:
+        lines.write(f"{state}\n")
+
+
+def _hold_the_store(folder: Path) -> None:
+    """Put the switches before whichever store is opened."""
+    opened = vars(compose_deliver)["store_of"]
+
+    def open_faulty(*said: Any) -> Any:
+        store: Any = opened(*said)
+        put = store.put
+
+        async def faulty(rows: Sequence[IntakeEntry]) -> Sequence[RowOutcome]:
+            if (folder / DOWN).exists():
+                raise PortUnavailableError("down, as the schedule says")
+            if (folder / REFUSES).exists():
+                return [RowOutcome(row.receipt, Recording.REJECTED, "schedule") for row in rows]
+            outcomes: Sequence[RowOutcome] = await put(rows)
+            _fail_after_commit(folder)
+            return outcomes
+
+        store.put = faulty
+        return store
+
+    vars(compose_deliver)["store_of"] = open_faulty
+
+
+def _fail_after_commit(folder: Path) -> None:
+    if (folder / DIES).exists():
+        (folder / DIES).unlink(missing_ok=True)
+        note(folder, "crash between commit and ack")
+        os.kill(os.getpid(), signal.SIGKILL)
+    if (folder / ERRS).exists():
+        note(folder, "error after commit")
+        raise PortUnavailableError("committed, and failed after it, as the schedule says")
+
+
+def _watch_reclaims(folder: Path) -> None:
+    reclaim = RedisIntake.reclaim
+
+    async def watched(
+        self: RedisIntake, wave: Wave, consumer: str, count: int, idle_ms: int
+    ) -> Sequence[IntakeEntry]:
+        entries = await reclaim(self, wave, consumer, count, idle_ms)
+        if entries:
+            note(folder, "claim by another deliver")
+        return entries
+
+    RedisIntake.reclaim = watched  # type: ignore[method-assign]
+
+
+def _watch_breaker(folder: Path) -> None:
+    connected = Channel._connected
+
+    async def watched(self: Channel) -> Any:
+        half_open = self._connection is None and self._closed_until > 0
+        connection = await connected(self)
+        if half_open:
+            note(folder, "breaker half-open")
+        return connection
+
+    Channel._connected = watched  # type: ignore[method-assign]

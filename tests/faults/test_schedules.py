@@ -1,0 +1,71 @@
+"""A few schedules of every family of faults, and the seeded bugs that prove the checker, end to end.
+
+`make faults` runs hundreds; these are the same, from fixed seeds.
+"""
+
+import concurrent.futures
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.bugs import BUGS
+from tests.faults.processes import CONTEXT
+from tests.faults.runner import Report, run
+from tests.faults.schedules import LEADS, Fault, Kind, Schedule, make
+
+pytestmark = pytest.mark.timeout(240)
+
+JOBS = 4
+FAMILIES = {
+    "processes killed": (Kind.KILL_SERVE, Kind.KILL_DELIVER),
+    "processes stopped": (Kind.STOP_SERVE, Kind.STOP_DELIVER, Kind.STOP_VALKEY),
+    "Valkey held still": (Kind.PAUSE_VALKEY, Kind.SLEEP_VALKEY, Kind.KILL_VALKEY),
+    "links": (Kind.LINK_SLOW, Kind.LINK_HANG, Kind.LINK_CUT, Kind.LINK_CUT_REPLIES),
+    "answers lost": (Kind.ANSWERS_LOST,),
+    "the store": (Kind.STORE_LOCKED, Kind.STORE_DOWN, Kind.STORE_ERRS, Kind.DELIVER_DIES),
+    "power": (Kind.POWER_LOSS,),
+    "resources": (Kind.DESCRIPTORS, Kind.DISK_FULL),
+    "clocks": (Kind.CLOCK_FORWARD, Kind.CLOCK_BACK),
+    "Redis forgets": (Kind.EMPTIED, Kind.ROLLED_BACK),
+}
+QUICK_BUGS = ("everysec", "new-receipt-on-repeat")
+
+
+def of_family(name: str) -> Schedule:
+    """Return the schedule of a family: its kinds one after the other, overlapping."""
+    faults = [Fault(round(1.2 + 0.6 * n, 1), kind, n, 0.6) for n, kind in enumerate(FAMILIES[name])]
+    return Schedule(len(name), make(len(name)).terms, tuple(faults))
+
+
+@pytest.fixture(scope="module")
+def reports() -> Iterator[dict[str, "concurrent.futures.Future[Report]"]]:
+    """Yield the reports of all, as they come."""
+    with concurrent.futures.ProcessPoolExecutor(JOBS, mp_context=CONTEXT) as pool:
+        bugs = {name: pool.submit(run, BUGS[name].schedule()) for name in QUICK_BUGS}
+        yield bugs | {name: pool.submit(run, of_family(name)) for name in FAMILIES}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_promise_holds_under(
+    reports: dict[str, "concurrent.futures.Future[Report]"], family: str
+) -> None:
+    report = reports[family].result()
+    assert not report.broken, f"{report.broken}; kept in {report.folder}"
+    assert report.acknowledged > 0
+
+
+@pytest.mark.parametrize("bug", QUICK_BUGS)
+def test_a_seeded_bug_is_found(
+    reports: dict[str, "concurrent.futures.Future[Report]"], bug: str
+) -> None:
+    report = reports[bug].result()
+    assert any(fault.startswith(BUGS[bug].promise) for fault in report.broken), report
+
+
+def test_a_schedule_follows_from_its_seed_alone() -> None:
+    assert [make(seed) for seed in range(50)] == [make(seed) for seed in range(50)]
+
+
+def test_consecutive_seeds_reach_every_kind() -> None:
+    reached = set().union(*(make(seed).kinds for seed in range(len(LEADS))))
+    assert reached == set(Kind)

@@ -1,0 +1,69 @@
+"""The tick's company: who has left is known at once where it was said, and cheaply elsewhere."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from gateway.ports import Ended, Ending, PolicyRevision, PortError
+from gateway.services.admission import Ticker
+from gateway.services.front_door import FrontDoor
+from gateway.services.rooms import LEFT_EVERY_S, LiveRoom, Rooms
+from tests.adapters.policy import MemoryPolicies
+from tests.adapters.ports import ScriptedRoom
+from tests.web.house import OPEN, PROGRAMME, House
+
+
+class NoWitness:
+    """A witness that wants to know nothing."""
+
+    def ticked(self, room: LiveRoom) -> None: ...
+
+    def missed(self, room: LiveRoom, error: PortError) -> None:
+        raise error
+
+
+class World:
+    """One room, one ticker, and a clock in the test's hands."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self.port = ScriptedRoom(answers={"left": b"", "leave": Ended(Ending.LEFT)})
+        self.rooms = Rooms({"prakerja": PROGRAMME}, bytes(32), lambda: self.now_s)
+        self.room = next(iter(self.rooms))
+        policies = MemoryPolicies({self.room.wave.id: PolicyRevision(1, self.room.policy)})
+        rng = random.Random(1)
+        self.ticker = Ticker(self.rooms, self.port, policies, NoWitness(), tick_s=0.2, rng=rng)
+
+    async def tick(self, ended: int) -> None:
+        self.port.answers["tick"] = replace(OPEN, ended=ended)
+        await self.ticker.tick(self.room)
+
+
+async def test_who_left_is_asked_for_once_a_second_however_many_leave() -> None:
+    """I-45: the bitmap of a large room is no load of every tick."""
+    world = World()
+    await world.tick(ended=0)
+    for ended in range(1, 6):
+        await world.tick(ended)
+        world.now_s += 0.2
+    assert world.port.asked.count("left") == 1
+    world.now_s += LEFT_EVERY_S
+    await world.tick(ended=6)
+    assert world.port.asked.count("left") == 2
+    await world.tick(ended=6)
+    world.now_s += LEFT_EVERY_S
+    await world.tick(ended=6)
+    assert world.port.asked.count("left") == 2, "nobody left since"
+
+
+@pytest.mark.parametrize("known", [b"", b"\x00\x00\x00\x00"])
+async def test_who_leaves_is_gone_at_once_where_it_said_so(known: bytes) -> None:
+    """I-32."""
+    world = World()
+    world.port.answers["left"] = known
+    await world.tick(ended=0)
+    door = FrontDoor(world.port, House().ticket_keys, bytes)
+    await door.leave(world.room, House().credential(21))
+    assert world.room.has_left(21)
+    assert not any(map(world.room.has_left, (20, 22, 200)))

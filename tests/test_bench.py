@@ -1,0 +1,123 @@
+"""The bench says what is so: sound scripts reach every figure, and each seeded bug misses the one it must."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtests.bench import admission, waiting
+from loadtests.bench.__main__ import GROUPS
+from loadtests.bench.crowd import live
+from loadtests.bench.rows import Measured, Row, Wanted, keep, table
+from loadtests.bench.server import quick_server
+
+SHORT = replace(admission.QUICK, rate_per_s=40.0, burst=4, seconds=27.0, people_min=1_500)
+CALLED_BY_RATE = """
+    local elapsed_us = math.max(0, room.last_us - room.opens_at_us)
+    room.called = math.min(room.issued, math.floor(room.rate_milli_per_s * elapsed_us / 1e9))
+"""
+WINDOWS, BURST, OVERTAKEN, LATE = range(4)
+
+
+def test_a_figure_is_reached_when_every_sample_is_in_its_range() -> None:
+    assert Wanted(0.98, 1.02).holds([0.98, 1.0, 1.02])
+    assert not Wanted(0.98, 1.02).holds([1.0, 1.0, 1.021])
+    assert not Wanted(low=2.0).holds([1.9, 2.0])
+    assert Wanted(high=2.0, by_median=True).holds([1.0, 1.5, 9.0])
+
+
+def test_what_was_not_measured_was_not_reached() -> None:
+    assert not Wanted(high=1.0).holds([])
+    assert not Wanted(high=1.0, by_median=True).holds([])
+
+
+def test_the_table_and_the_file_tell_the_same(tmp_path: Path) -> None:
+    measured = [
+        Measured("a", Row("kept", Wanted(high=5.0), list), [1.0, 3.0, 2.0]),
+        Measured("a", Row("missed", Wanted(0.5, 1.5), list), [2.0]),
+        Measured("b", Row("empty", Wanted(low=1.0), list), []),
+    ]
+    keep(measured, tmp_path / "build" / "bench.json", quick=True)
+    kept = json.loads((tmp_path / "build" / "bench.json").read_text())["rows"]
+    assert [row["reached"] for row in kept] == [True, False, False]
+    assert [row["median"] for row in kept] == [2.0, 2.0, None]
+    lines = table(measured).splitlines()
+    assert lines[1].split() == ["a:", "kept", "<=", "5", "2", "1", "3", "reached"]
+    assert [line.split()[-1] for line in lines[1:]] == ["reached", "MISSED", "MISSED"]
+
+
+def test_every_row_has_a_name_of_its_own() -> None:
+    for group in GROUPS.values():
+        for quick in (True, False):
+            names = [row.name for row in group(quick)]
+            assert names
+            assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.7])
+def test_sound_scripts_admit_at_the_rate_and_in_order(share: float) -> None:
+    for row in admission.rows_at(share, SHORT):
+        assert row.wanted.holds(row.measure()), row.name
+
+
+BUGS: dict[
+    str, tuple[Any, ...]
+] = {  # bug -> the row that it misses, and what to put in place of what
+    "called advances by the rate alone": (
+        WINDOWS,
+        ("    room.called = advance(room)\n", CALLED_BY_RATE),
+    ),
+    "absentees are never passed over": (
+        WINDOWS,
+        ("math.max(room.ripe, room.called)", "room.called"),
+    ),
+    "the bucket starts more than full": (
+        BURST,
+        ("room.clock_us, 0\n", "room.clock_us, 4 * room.burst * TOKEN\n"),
+        (
+            "math.min(level, room.burst * TOKEN)",
+            "math.min(level, math.max(room.level, room.burst * TOKEN))",
+        ),
+    ),
+    "the burst is not clamped": (BURST, ("math.min(level, room.burst * TOKEN)", "level")),
+    "those behind are served first": (
+        OVERTAKEN,
+        ("if room.level < tokens_asked(room, rank) * TOKEN", "if room.level < TOKEN or rank < 40"),
+    ),
+}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_seeded_bug_misses_its_figure(bug: str) -> None:
+    index, *changes = BUGS[bug]
+    patched = set()
+
+    def patch(text: str) -> str:
+        for sound, broken in changes:
+            if sound in text:
+                patched.add(sound)
+            text = text.replace(sound, broken)
+        return text
+
+    row = admission.rows_at(0.7, SHORT, patch)[index]
+    assert not row.wanted.holds(row.measure())
+    assert len(patched) == len(changes), "the bug was seeded in no script"
+
+
+def test_late_ones_that_are_served_last_are_noticed() -> None:
+    with quick_server() as client:
+        story = live(client, replace(SHORT, no_show_share=0.7))
+    late = next(position for _, position in story.passes if position in story.arrived)
+    index = next(i for i, (_, position) in enumerate(story.passes) if position == late)
+    instant_us = story.passes[-1][0]
+    story.passes = [*story.passes[:index], *story.passes[index + 1 :], (instant_us, late)]
+    wanted = admission.rows_at(0.7, SHORT)[LATE].wanted
+    assert not wanted.holds(admission.overtakes_of_late(story))
+
+
+def test_ticks_and_claims_are_short_at_ten_million() -> None:
+    for row in waiting.rows(quick=True)[1:]:  # not the memory, which differs from run to run
+        best = min(row.measure())  # others may use this machine while tests run
+        assert row.wanted.holds([best]), row.name
