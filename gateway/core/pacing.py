@@ -18,6 +18,7 @@ STRETCH_MAX = 64.0
 OPENING_SPREAD_S = (
     60.0  # the first polls after opening are spread over it, by the budget or in full
 )
+OPENING_SHARE = 0.75  # of the budget, for the first looks after the opening
 PROMISES_MAX = 500  # ranges remembered at once, to measure how honest they are
 ETA_LOW, ETA_HIGH = 0.85, 1.25
 SHORT_US, LONG_US = 60_000_000, 300_000_000  # the two windows over which the advance is measured
@@ -146,7 +147,16 @@ def opening_poll_s(to_opening_s: float, waiting: int, budget_per_s: float, share
     interval_s = max(base_s, crowd_s) * (0.85 + 0.3 * share)
     if to_opening_s > 120 and interval_s < to_opening_s:
         return interval_s
-    return max(1.0, to_opening_s + 0.5 + min(OPENING_SPREAD_S, crowd_s) * share)
+    return max(1.0, to_opening_s + 0.5 + opening_spread_s(crowd_s) * share)
+
+
+def opening_spread_s(crowd_s: float) -> float:
+    """Return over how long the first looks after the opening are spread.
+
+    ``crowd_s`` is how long they would take at the whole budget; part of it is left to those who come near
+    at once and look again meanwhile.
+    """
+    return min(OPENING_SPREAD_S, crowd_s / OPENING_SHARE)
 
 
 def outlook(ahead: int, places_left: int, completion: float) -> Outlook:

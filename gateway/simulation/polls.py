@@ -22,7 +22,7 @@ def opening_poll_s(to_opening_s: float, waiting: int, budget_per_s: float, share
     crowd_s = waiting / budget_per_s
     base_s = 300.0 if to_opening_s > 900 else 60.0 if to_opening_s > 120 else to_opening_s
     interval_s = max(base_s, crowd_s) * (0.85 + 0.3 * share)
-    spread_s = min(pacing.OPENING_SPREAD_S, crowd_s)
+    spread_s = pacing.opening_spread_s(crowd_s)
     last_s = np.maximum(1.0, to_opening_s + 0.5 + spread_s * share)
     if to_opening_s > 120:
         return np.where(interval_s < to_opening_s, interval_s, last_s)

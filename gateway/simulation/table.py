@@ -59,7 +59,7 @@ def _admitted(shown: Document) -> Iterator[str]:
         )
     if settled["windows"]:
         low, high = settled["least_of_rate"], settled["most_of_rate"]
-        yield _row("10 s windows, enough there", f"{low:.1%} to {high:.1%} of the rate")
+        yield _row("10 s windows in demand", f"{low:.1%} to {high:.1%} of the rate")
 
 
 def _requests(shown: Document) -> Iterator[str]:
