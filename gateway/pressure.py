@@ -13,6 +13,7 @@ from gateway.core.shedding import WINDOW_S, Signals
 from gateway.core.snapshot import Phase
 from gateway.metrics import Metrics
 from gateway.services.operations import Condition
+from gateway.services.overview import oldest_s
 from gateway.services.rooms import LiveRoom
 from gateway.web.lane import Lane
 from gateway.web.listener import Site
@@ -77,5 +78,8 @@ def intake_full(rooms: Iterable[LiveRoom]) -> bool:
         for room in rooms
         if room.snapshot is not None and room.snapshot.phase is Phase.OPEN
     ]
-    full = [snapshot.backlog >= policy.intake_cap for snapshot, policy in open_rooms]
+    full = [
+        snapshot.backlog >= policy.intake_cap or oldest_s(snapshot) > policy.intake_age_s
+        for snapshot, policy in open_rooms
+    ]
     return bool(full) and all(full)
