@@ -92,6 +92,7 @@ class World:
             quota=terms.quota,
             rate_per_s=terms.rate_per_s,
             burst=terms.burst,
+            check_in_s=1,
         )
         programme = programme.replace("pass_ttl_s = 120", f"pass_ttl_s = {terms.pass_ttl_s}")
         # Clocks are moved by a day, and no wave may end by it.
