@@ -54,7 +54,7 @@ loadtest: setup ## One minute of applicants against a gateway of their own; exit
 bench: setup ## Measure the figures of the design; exits 0 when all are reached; ARGS="--only admission" narrows
 	@$(BIN)/python -m loadtests.bench $(ARGS)
 
-faults: setup ## Try the promises against 200 schedules of faults; ARGS="--seed 7" repeats one
+faults: setup ## Try the promises against 200 schedules of faults; ARGS="--seed 7" repeats one, "--store postgresql"
 	@$(BIN)/python -m tests.faults $(ARGS)
 
 clean: ## Remove what set-up and tests made; data in .data/ stay

@@ -27,12 +27,13 @@ class OwnPostgres:
         self.folder = Path(tempfile.mkdtemp(prefix="gw"))
         self.process: subprocess.Popen[Any] | None = None
         self.port = _free_port()
-        self._as: dict[str, Any] = {"cwd": str(self.folder), "stdin": subprocess.DEVNULL}
+        # How its programs are started: where, and as whom.
+        self.identity: dict[str, Any] = {"cwd": str(self.folder)}
         self._binaries = BINARIES
         if os.geteuid() == 0:  # the server refuses to be root
             user = pwd.getpwnam(UNPRIVILEGED)
             os.chown(self.folder, user.pw_uid, user.pw_gid)
-            self._as |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+            self.identity |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
             if not _is_open_to_all(BINARIES):
                 self._binaries = Path(shutil.copytree(BINARIES, self.folder / "install"))
         self._run(
@@ -61,13 +62,18 @@ class OwnPostgres:
         """Return where a database is, over loopback, as a proxy can stand in between."""
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}?sslmode=disable"
 
-    def start(self) -> None:
-        log = (self.folder / "log").open("ab")
+    def command(self, log_min_messages: str = "panic") -> list[str]:
+        """Return what runs the server."""
         command = [self._binary("postgres"), "-D", self._data, "-F", f"--port={self.port}"]
         command += ["-k", str(self.folder), "-c", "listen_addresses=127.0.0.1"]
-        command += ["-c", "log_min_messages=panic", "-c", "max_connections=60"]
-        with log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, **self._as)
+        command += ["-c", f"log_min_messages={log_min_messages}", "-c", "max_connections=60"]
+        return command
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self.identity
+            )
         try:
             wait_for(self._answers, timeout_s=30, what="PostgreSQL answers")
         except AssertionError as error:
@@ -85,14 +91,21 @@ class OwnPostgres:
 
     def _answers(self) -> bool:
         ready = [self._binary("pg_isready"), "-q", "-h", str(self.folder), f"-p{self.port}"]
-        return subprocess.run(ready, check=False, **self._as).returncode == 0
+        return subprocess.run(ready, check=False, **self.identity).returncode == 0
 
     def _binary(self, name: str) -> str:
         return f"{self._binaries}/bin/{name}"
 
     def _run(self, name: str, *args: str) -> None:
         command = [self._binary(name), *args]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, **self._as)
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            **self.identity,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -10,11 +10,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from tests.faults.bugs import BUGS
+from tests.faults.postgres import why_not
 from tests.faults.processes import CONTEXT
 from tests.faults.runner import Report, run, run_seed
-from tests.faults.schedules import Kind
+from tests.faults.schedules import Kind, Store, kinds_of
 
 RARE = (
     "crash between commit and ack",
@@ -37,15 +39,19 @@ def main() -> int:
     options = _options()
     began_s = time.monotonic()
     reports: list[Report] = []
-    print(f"seeds {options.seed} to {options.seed + options.count - 1}, {options.jobs} at a time")
+    if options.store is Store.POSTGRESQL and (reason := why_not()):
+        print(f"skipped: PostgreSQL does not run here: {reason}")
+        return 0
+    last = options.seed + options.count - 1
+    print(f"seeds {options.seed} to {last} on {options.store}, {options.jobs} at a time")
     with concurrent.futures.ProcessPoolExecutor(options.jobs, mp_context=CONTEXT) as pool:
         seeds = range(options.seed, options.seed + options.count)
-        running = [pool.submit(run_seed, seed, options.only) for seed in seeds]
+        running = [pool.submit(run_seed, seed, options.only, options.store) for seed in seeds]
         for done in concurrent.futures.as_completed(running):
             reports.append(done.result())
-            _tell_broken(reports[-1], options.only)
-        unfound = list(_unfound(pool)) if options.bugs else []
-    _tell_all(reports, time.monotonic() - began_s)
+            _tell_broken(reports[-1], options)
+        unfound = list(_unfound(pool, options.store)) if options.bugs else []
+    _tell_all(reports, options.store, time.monotonic() - began_s)
     for bug in unfound:
         print(f"NOT FOUND: the seeded bug {bug}")
     return 1 if unfound or any(report.broken for report in reports) else 0
@@ -61,9 +67,15 @@ def _options() -> argparse.Namespace:
         "--only", action="append", default=[], type=Kind, choices=list(Kind), metavar="KIND",
         help=f"keep to one kind of fault, may be repeated: {', '.join(Kind)}",
     )  # fmt: skip
+    parser.add_argument(
+        "--store", type=Store, choices=list(Store), default=Store.SQLITE, metavar="STORE",
+        help=f"what registrations are kept in: {', '.join(Store)} (default: {Store.SQLITE})",
+    )  # fmt: skip
     parser.add_argument("--jobs", type=int, default=3 * (os.cpu_count() or 1), help="side by side")
     parser.add_argument("--no-bugs", dest="bugs", action="store_false", help="no seeded bugs")
     options = parser.parse_args()
+    if unfit := set(options.only) - set(kinds_of(options.store)):
+        parser.error(f"{', '.join(unfit)}: not with --store {options.store}")
     options.bugs = options.bugs and options.seed is None and not options.only
     options.count = options.count or (200 if options.seed is None else 1)
     if options.seed is None:
@@ -71,9 +83,13 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _unfound(pool: concurrent.futures.Executor) -> Iterator[str]:
-    """Run the seeded bugs; yield those that did not turn their own promise red."""
-    running = {name: pool.submit(run, bug.schedule()) for name, bug in BUGS.items()}
+def _unfound(pool: concurrent.futures.Executor, store: Store) -> Iterator[str]:
+    """Run the store's seeded bugs; yield those that did not turn their own promise red."""
+    running = {
+        name: pool.submit(run, replace(bug.schedule(), store=store))
+        for name, bug in BUGS.items()
+        if store in bug.stores
+    }
     for name, done in running.items():
         promise, report = BUGS[name].promise, done.result()
         if any(fault.startswith(promise) for fault in report.broken):
@@ -82,18 +98,19 @@ def _unfound(pool: concurrent.futures.Executor) -> Iterator[str]:
             yield f"{name}, wanted {promise} ({report.folder}, {list(report.broken)})"
 
 
-def _tell_broken(report: Report, only: Sequence[Kind]) -> None:
+def _tell_broken(report: Report, options: argparse.Namespace) -> None:
     if not report.broken:
         return
-    kinds = " ".join(f"--only {kind}" for kind in only)
+    more = "".join(f" --only {kind}" for kind in options.only)
+    more += "" if options.store is Store.SQLITE else f" --store {options.store}"
     print(f"BROKEN in seed {report.seed}: {', '.join(report.faults)}; kept in {report.folder}")
     for fault in report.broken:
         print(f"  {fault}")
-    print(f"  again: .venv/bin/python -m tests.faults --seed {report.seed} {kinds}".rstrip())
+    print(f"  again: .venv/bin/python -m tests.faults --seed {report.seed}{more}")
     sys.stdout.flush()
 
 
-def _tell_all(reports: Sequence[Report], took_s: float) -> None:
+def _tell_all(reports: Sequence[Report], store: Store, took_s: float) -> None:
     faults, reached, ends = Counter[str](), Counter[str](), Counter[str]()
     for report in reports:
         faults += report.faults
@@ -102,7 +119,7 @@ def _tell_all(reports: Sequence[Report], took_s: float) -> None:
     broken = sum(bool(report.broken) for report in reports)
     acknowledged = sum(report.acknowledged for report in reports)
     requests = sum(report.requests for report in reports)
-    print(f"\n{len(reports)} schedules in {took_s:.0f} s, {broken} broke a promise")
+    print(f"\n{len(reports)} schedules on {store} in {took_s:.0f} s, {broken} broke a promise")
     print(f"{requests:,} requests, {acknowledged:,} receipts handed out")
     print("faults: " + ", ".join(f"{kind} {times}" for kind, times in faults.most_common()))
     print("ends: " + ", ".join(f"{end} {times}" for end, times in ends.most_common()))

@@ -3,7 +3,7 @@
 They are planted in the children of a run, over the product's own modules; see ``child``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +15,8 @@ from gateway.redis.fence import Fences
 from gateway.redis.keys import room_keys
 from gateway.services.delivery import Delivery
 from gateway.services.recovery import Keeper
-from tests.faults.schedules import Fault, Kind, Schedule, Terms
+from gateway.stores import postgres_pool
+from tests.faults.schedules import Fault, Kind, Schedule, Store, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Bug:
     promise: str
     schedule: Callable[[], Schedule]
     plant: Callable[[], None] = lambda: None
+    stores: Sequence[Store] = tuple(Store)
 
 
 def _schedule(bug: str, *faults: Fault, **more: Any) -> Schedule:
@@ -71,6 +73,16 @@ def _numbers_again_after_recovery() -> None:
     Fences.observe = observe  # type: ignore[method-assign]
 
 
+def _commits_not_awaited() -> None:
+    promise = postgres_pool._promise
+
+    async def promised(db: Any, deadline_s: float) -> None:
+        await promise(db, deadline_s)
+        await db.execute("SET LOCAL synchronous_commit = off")
+
+    vars(postgres_pool)["_promise"] = promised
+
+
 POWER = (  # what the store has cannot be lost
     Fault(1.1, Kind.STORE_DOWN, 0, 2.2),
     *(Fault(1.7 + 0.8 * n, Kind.POWER_LOSS, 0, 0.0) for n in range(2)),
@@ -112,6 +124,17 @@ BUGS: dict[str, Bug] = {
         "I-23:",
         partial(_schedule, "numbers-again", Fault(2.0, Kind.EMPTIED, 0, 0.0)),
         _numbers_again_after_recovery,
+    ),
+    "commits-not-awaited": Bug(
+        "I-1:",
+        partial(
+            _schedule,
+            "commits-not-awaited",
+            *(Fault(1.6 + 0.7 * n, Kind.KILL_STORE, 0, 0.1) for n in range(6)),
+            store=Store.POSTGRESQL,
+        ),
+        _commits_not_awaited,
+        (Store.POSTGRESQL,),
     ),
     "reservations-forgotten": Bug(
         "I-11:",

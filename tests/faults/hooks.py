@@ -5,7 +5,8 @@ A file in the run's folder is a switch; a line in ``reached`` says that a rare s
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,16 @@ def install(folder: Path) -> None:
     _watch_reclaims(folder)
     _watch_breaker(folder)
     _hold_the_store(folder)
+
+
+@contextmanager
+def switched(switch: Path) -> Iterator[None]:
+    """Have a switch on."""
+    switch.touch()
+    try:
+        yield
+    finally:
+        switch.unlink(missing_ok=True)
 
 
 def note(folder: Path, state: str) -> None:

@@ -1,13 +1,15 @@
-"""How each kind of fault is done, and undone: one context per kind, entered at its time."""
+"""How each kind of fault is done, and undone: one context per kind, entered at its time.
+
+What depends on the store is the store's own.
+"""
 
 import asyncio
 import contextlib
 import random
 import shutil
 import signal
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
 import redis
@@ -24,7 +26,8 @@ CONNECTIONS = 400
 
 async def perform(world: World, fault: Fault) -> None:
     """Let one fault happen for its length."""
-    async with MEANS[fault.kind](world, fault):
+    own = world.store.means.get(fault.kind)
+    async with own() if own else MEANS[fault.kind](world, fault):
         await asyncio.sleep(fault.length_s)
 
 
@@ -108,28 +111,8 @@ async def _answers_lost(world: World, fault: Fault) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _switch(name: str, world: World, fault: Fault) -> AsyncIterator[None]:
-    (world.folder / name).touch()
-    try:
+    with hooks.switched(world.folder / name):
         yield
-    finally:
-        (world.folder / name).unlink(missing_ok=True)
-
-
-@asynccontextmanager
-async def _store_locked(world: World, fault: Fault) -> AsyncIterator[None]:
-    with closing(sqlite3.connect(world.store_file, isolation_level=None, timeout=0)) as store:
-        while not _locked(store):  # noqa: ASYNC110  SQLite tells nobody when a lock is free
-            await asyncio.sleep(0.005)
-        yield
-        store.execute("ROLLBACK")
-
-
-def _locked(store: sqlite3.Connection) -> bool:
-    try:
-        store.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError:
-        return False
-    return True
 
 
 @asynccontextmanager
@@ -228,8 +211,6 @@ MEANS: Mapping[Kind, Mean] = {
     Kind.LINK_DEAF: partial(_link, deaf=True),
     Kind.LINK_CUT_REPLIES: partial(_link, cut_replies=True),
     Kind.ANSWERS_LOST: _answers_lost,
-    Kind.STORE_LOCKED: _store_locked,
-    Kind.STORE_DOWN: partial(_switch, hooks.DOWN),
     Kind.STORE_ERRS: partial(_switch, hooks.ERRS),
     Kind.STORE_REFUSES: partial(_switch, hooks.REFUSES),
     Kind.DELIVER_DIES: partial(_switch, hooks.DIES),

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from signal import Signals
+from typing import Any, Protocol
 
 from gateway.children import _die_with
 from gateway.restarts import Restart, after_exit
@@ -64,8 +65,10 @@ class Spawned:
         return await self._process.wait()
 
 
-async def spawn(command: Sequence[str | Path], environ: Mapping[str, str], log: Path) -> Handle:
-    """Start a program that dies with us and talks into a file."""
+async def spawn(
+    command: Sequence[str | Path], environ: Mapping[str, str], log: Path, **identity: Any
+) -> Handle:
+    """Start a program that dies with us and talks into a file; ``identity``: where, and as whom."""
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -74,6 +77,7 @@ async def spawn(command: Sequence[str | Path], environ: Mapping[str, str], log: 
             stdout=output,
             stderr=output,
             preexec_fn=_die_with(os.getpid()),
+            **identity,
         )
     return Spawned(process)
 
@@ -127,11 +131,11 @@ class Slot:
             send(self.pid, number)
 
     @contextmanager
-    def down(self) -> Iterator[None]:
-        """Kill it, and start nothing in its place meanwhile."""
+    def down(self, by: Signals = Signals.SIGKILL) -> Iterator[None]:
+        """End it by a signal, and start nothing in its place meanwhile."""
         self._holds += 1
         self._may_run.clear()
-        self.signal(signal.SIGKILL)
+        self.signal(by)
         try:
             yield
         finally:

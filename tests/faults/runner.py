@@ -14,11 +14,12 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.faults.checker import broken, handed_out
+from tests.faults.checker import broken
 from tests.faults.clients import PATIENCE_S, Applicant
 from tests.faults.history import History
 from tests.faults.means import perform
-from tests.faults.schedules import LOAD_S, Fault, Kind, Schedule, make
+from tests.faults.receipts import handed_out
+from tests.faults.schedules import LOAD_S, Fault, Kind, Schedule, Store, make
 from tests.faults.witness import Witness, count_reached, read_remains, rest
 from tests.faults.world import OPENS_S, World, discard
 
@@ -43,9 +44,9 @@ class Report:
     took_s: float = 0.0
 
 
-def run_seed(seed: int, only: Sequence[Kind] = ()) -> Report:
+def run_seed(seed: int, only: Sequence[Kind] = (), store: Store = Store.SQLITE) -> Report:
     """Run one seed's schedule."""
-    return run(make(seed, only))
+    return run(make(seed, only, store))
 
 
 def run(schedule: Schedule) -> Report:

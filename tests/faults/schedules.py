@@ -10,6 +10,13 @@ from enum import StrEnum
 from random import Random
 
 
+class Store(StrEnum):
+    """What a run keeps its registrations in."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
 class Kind(StrEnum):
     """One way of going wrong (section 2.1 of the promises)."""
 
@@ -40,6 +47,8 @@ class Kind(StrEnum):
     CLOCK_BACK = "clock-back"
     EMPTIED = "emptied"
     ROLLED_BACK = "rolled-back"
+    KILL_STORE = "kill-store"  # the server and all its processes at once
+    STOP_STORE = "stop-store"
 
 
 LOSSES = frozenset({Kind.EMPTIED, Kind.ROLLED_BACK})  # Redis forgets what it had acknowledged
@@ -48,7 +57,7 @@ LINKS = frozenset({Kind.LINK_SLOW, Kind.LINK_HANG, Kind.LINK_CUT, Kind.LINK_DEAF
 CLOCKS = frozenset({Kind.CLOCK_FORWARD, Kind.CLOCK_BACK})
 # Before the opening a step moves the opening itself: visitors are told to come back in minutes.
 CLOCKS_FROM_S = 1.8
-LEADS = (*Kind, Kind.POWER_LOSS)  # what everything else rests on: twice as often
+SERVED = frozenset({Kind.KILL_STORE, Kind.STOP_STORE})  # where the store is a server
 # A front door that has not heard of the last numbers takes a room put back without them for whole: until
 # a room is confirmed after each start of its server, these do not come together with an older copy.
 IGNORANT = frozenset({Kind.KILL_SERVE, Kind.STOP_SERVE, Kind.DESCRIPTORS}) | LINKS
@@ -57,6 +66,7 @@ LENGTHS_S = {  # where a length other than this one means something else
     Kind.STORE_REFUSES: (3.5, 5.0),  # longer than five tries take: dead letters
     Kind.STORE_LOCKED: (0.5, 2.5),
     Kind.STOP_VALKEY: (0.2, 2.5),
+    Kind.STOP_STORE: (0.2, 2.5),
     Kind.EMPTIED: (0.0, 0.0),
     Kind.ROLLED_BACK: (0.6, 1.5),  # all front doors have ticked since the copy
     Kind.POWER_LOSS: (0.0, 0.2),
@@ -96,16 +106,24 @@ class Schedule:
     delivers: int = 1
     bug: str = ""  # a seeded bug that the checker must find
     unsafe: bool = False  # Valkey with appendfsync everysec
+    store: Store = Store.SQLITE
     kinds: frozenset[Kind] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kinds", frozenset(fault.kind for fault in self.faults))
 
 
-def make(seed: int, only: Sequence[Kind] = ()) -> Schedule:
+def kinds_of(store: Store) -> Sequence[Kind]:
+    """Return what can go wrong with a store of that sort."""
+    return [kind for kind in Kind if store is Store.POSTGRESQL or kind not in SERVED]
+
+
+def make(seed: int, only: Sequence[Kind] = (), store: Store = Store.SQLITE) -> Schedule:
     """Return the schedule of a seed; ``only`` keeps to some kinds."""
     dice = Random(f"faults/{seed}")
-    lead = (only or LEADS)[seed % len(only or LEADS)]
+    # What everything else rests on leads twice as often.
+    leads = only or (*kinds_of(store), Kind.POWER_LOSS)
+    lead = leads[seed % len(leads)]
     faults = [_fault(dice, lead, dice.uniform(0.7, 2.0))]
     if lead is Kind.POWER_LOSS:
         first_s = faults[0].at_s
@@ -113,7 +131,7 @@ def make(seed: int, only: Sequence[Kind] = ()) -> Schedule:
         # What is recorded already cannot be lost: the store stays away meanwhile.
         faults.append(Fault(round(first_s - 0.5, 2), Kind.STORE_DOWN, 0, 0.7 * POWER_LOSSES))
     kept_apart = LOSSES | (IGNORANT if lead is Kind.ROLLED_BACK else frozenset())
-    others = tuple(only or (kind for kind in Kind if kind not in kept_apart))
+    others = tuple(only or (kind for kind in kinds_of(store) if kind not in kept_apart))
     for _ in range(dice.choice((0, 1, 1, 2))):
         faults.append(_fault(dice, dice.choice(others), dice.uniform(0.5, LOAD_S)))
     terms = Terms(
@@ -124,7 +142,7 @@ def make(seed: int, only: Sequence[Kind] = ()) -> Schedule:
         pass_ttl_s=dice.choice((3, 60, 60)),
     )
     faults.sort(key=lambda fault: fault.at_s)
-    return Schedule(seed, terms, tuple(faults), delivers=dice.choice((1, 2)))
+    return Schedule(seed, terms, tuple(faults), delivers=dice.choice((1, 2)), store=store)
 
 
 def _fault(dice: Random, kind: Kind, at_s: float) -> Fault:

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.bugs import BUGS
+from tests.faults.postgres import why_not
 from tests.faults.processes import CONTEXT
 from tests.faults.runner import Report, run
-from tests.faults.schedules import LEADS, Fault, Kind, Schedule, make
+from tests.faults.schedules import Fault, Kind, Schedule, Store, kinds_of, make
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -28,13 +29,19 @@ FAMILIES = {
     "clocks": (Kind.CLOCK_FORWARD, Kind.CLOCK_BACK),
     "Redis forgets": (Kind.EMPTIED, Kind.ROLLED_BACK),
 }
+ON_POSTGRESQL = {
+    "the server ends": (Kind.KILL_STORE, Kind.STORE_DOWN),
+    "the server holds still": (Kind.STOP_STORE, Kind.STORE_LOCKED, Kind.DELIVER_DIES),
+}
 QUICK_BUGS = ("everysec", "new-receipt-on-repeat")
 
 
 def of_family(name: str) -> Schedule:
     """Return the schedule of a family: its kinds one after the other, overlapping."""
-    faults = [Fault(round(1.2 + 0.6 * n, 1), kind, n, 0.6) for n, kind in enumerate(FAMILIES[name])]
-    return Schedule(len(name), make(len(name)).terms, tuple(faults))
+    kinds = (FAMILIES | ON_POSTGRESQL)[name]
+    faults = [Fault(round(1.2 + 0.6 * n, 1), kind, n, 0.6) for n, kind in enumerate(kinds)]
+    store = Store.POSTGRESQL if name in ON_POSTGRESQL else Store.SQLITE
+    return Schedule(len(name), make(len(name)).terms, tuple(faults), store=store)
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +49,16 @@ def reports() -> Iterator[dict[str, "concurrent.futures.Future[Report]"]]:
     """Yield the reports of all, as they come."""
     with concurrent.futures.ProcessPoolExecutor(JOBS, mp_context=CONTEXT) as pool:
         bugs = {name: pool.submit(run, BUGS[name].schedule()) for name in QUICK_BUGS}
-        yield bugs | {name: pool.submit(run, of_family(name)) for name in FAMILIES}
+        families = [*FAMILIES, *(ON_POSTGRESQL if not why_not() else ())]
+        yield bugs | {name: pool.submit(run, of_family(name)) for name in families}
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, *ON_POSTGRESQL])
 def test_every_promise_holds_under(
     reports: dict[str, "concurrent.futures.Future[Report]"], family: str
 ) -> None:
+    if family not in reports:
+        pytest.skip("no PostgreSQL runs on this machine")
     report = reports[family].result()
     assert not report.broken, f"{report.broken}; kept in {report.folder}"
     assert report.acknowledged > 0
@@ -63,9 +73,12 @@ def test_a_seeded_bug_is_found(
 
 
 def test_a_schedule_follows_from_its_seed_alone() -> None:
-    assert [make(seed) for seed in range(50)] == [make(seed) for seed in range(50)]
+    for store in Store:
+        first, second = ([make(seed, (), store) for seed in range(50)] for _ in range(2))
+        assert first == second
 
 
-def test_consecutive_seeds_reach_every_kind() -> None:
-    reached = set().union(*(make(seed).kinds for seed in range(len(LEADS))))
-    assert reached == set(Kind)
+@pytest.mark.parametrize("store", Store)
+def test_consecutive_seeds_reach_every_kind(store: Store) -> None:
+    kinds = kinds_of(store)
+    assert set().union(*(make(seed, (), store).kinds for seed in range(len(kinds)))) == set(kinds)

@@ -2,15 +2,11 @@
 
 import asyncio
 import contextlib
-import json
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
-from pathlib import Path
 
 import redis
 
-from tests.faults.history import History, Remains, Row
+from tests.faults.history import History, Remains
 from tests.faults.hooks import REACHED
 from tests.faults.world import WAVE, World
 
@@ -78,7 +74,7 @@ async def read_remains(world: World) -> Remains:
     pending = await client.xrange(world.key("intake"))
     dead = await client.xrange(world.key("dead"))
     return Remains(
-        rows=read_rows(world.store_file),
+        rows=await world.store.rows(WAVE),
         receipts={k.decode(): v.decode().rpartition("|")[2] for k, v in receipts.items()},
         pending=[fields[b"receipt"].decode() for _, fields in pending],
         dead={fields[b"receipt"].decode(): fields[b"reason"].decode() for _, fields in dead},
@@ -86,17 +82,11 @@ async def read_remains(world: World) -> Remains:
     )
 
 
-def read_rows(path: Path) -> list[Row]:
-    """Return what is recorded."""
-    query = "SELECT receipt, person, payload FROM registrations WHERE wave_id = ?"
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as store:
-        return [Row(row[0], row[1], json.loads(row[2])) for row in store.execute(query, (WAVE,))]
-
-
 def count_reached(world: World, history: History) -> None:
     """Take in what the children have noted."""
     path = world.folder / REACHED
     history.reached.update(path.read_text().splitlines() if path.exists() else ())
+    history.reached.update(world.store.reached())
     history.reached["dead letter written"] += len(history.remains.dead)
     history.reached["answer cut off after its effect"] += sum(
         line.replies_cut for line in [*world.lines, *world.links.values()]

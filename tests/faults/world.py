@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -19,9 +20,11 @@ from gateway.redis.keys import room_keys
 from gateway.settings import load_settings
 from gateway.supervise import prepare_secrets
 from tests.faults.child import Orders
+from tests.faults.postgres import PostgresServer
 from tests.faults.preload import Control
 from tests.faults.processes import Forked, Handle, Slot, spawn
-from tests.faults.schedules import LINKS, Kind, Schedule
+from tests.faults.schedules import LINKS, Kind, Schedule, Store
+from tests.faults.stores import RunStore, SqliteFile
 from tests.faults_proxy import Faults, relay, relay_tcp
 from tests.gateways import PROGRAMME
 
@@ -29,6 +32,10 @@ DOORS = 2
 DISK_BYTES = 3_000_000
 OPENS_S = 1
 READY_S_MAX = 30.0
+STORES: Mapping[Store, Callable[[Path], RunStore]] = {
+    Store.SQLITE: SqliteFile,
+    Store.POSTGRESQL: PostgresServer,
+}
 PROGRAMME_ID, WAVE = "trial", "trial-1"
 
 SETTINGS = """
@@ -54,7 +61,7 @@ class World:
         self.schedule, self.folder = schedule, folder
         self.valkey_folder = folder / "valkey"
         self.socket = folder / "v.sock"
-        self.store_file = folder / "data" / "registrations.db"
+        self.store = STORES[schedule.store](folder)
         self.control = Control(folder)
         self.server_lock = asyncio.Lock()  # one hand at a time on Valkey's files
         self.skipped: list[str] = []
@@ -74,6 +81,7 @@ class World:
         """Bring everything up, and wait until both front doors answer."""
         self._write_files()
         self._mount()
+        await self._stack.enter_async_context(self.store.running())
         self.server = Slot("valkey", self._launch_valkey)
         self._stack.push_async_callback(self.server.end)
         self._stack.push_async_callback(self.client.aclose)
@@ -101,7 +109,7 @@ class World:
         settings = SETTINGS.format(
             folder=self.folder,
             unsafe=str(self.schedule.unsafe).lower(),
-            store=f"sqlite:///{self.store_file}",
+            store=self.store.url,
         )
         self.config = self.folder / "gateway.toml"
         self.config.write_text(settings)
@@ -196,7 +204,7 @@ class World:
 
     def slots(self) -> list[Slot]:
         """Return every process's place."""
-        return [self.server, *self.doors, *self.deliveries]
+        return [self.server, *self.doors, *self.deliveries, *self.store.slots]
 
     def wake_all(self) -> None:
         """Let everything run that was stopped."""
