@@ -191,7 +191,7 @@ class RoomMachine(RuleBasedStateMachine):
             self.room, self.registry, self.now_us,
             number=number, serial=serial, proposed=Record(*tried, 0),
         )  # fmt: skip
-        self.model.registered(number, serial, answer, tried)
+        self.model.registered(number, serial, answer, tried, self.now_us)
         args = ["w", number, serial, tried[0], tried[1].hex(), tried[2].hex(), b"{}"]
         self.mirror("accept", args, [[answer.word, answer.receipt, answer.instant_us]])
 

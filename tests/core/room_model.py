@@ -44,6 +44,7 @@ class Model:
         self.numbers: set[int] = set()
         self.serials: set[int] = set()
         self.expiries: Counter[int] = Counter()
+        self.queued_us: list[int] = []  # when what waits for the store was accepted
         self.shown: dict[int, int] = {}  # number -> `ahead` it was last shown
         self.called = self.accepted = self.backlog = self.cohort = 0
         self.opened = self.closed = self.recovering = False
@@ -60,7 +61,13 @@ class Model:
 
     @property
     def frozen(self) -> bool:
-        return self.policy.paused or self.recovering or self.backlog >= self.policy.intake_cap
+        return self.policy.paused or self.recovering or self.full(self.last_us)
+
+    def full(self, now_us: int) -> bool:
+        """Whether the intake takes no more, by count or by age."""
+        late_us = now_us - self.policy.intake_age_s * SECOND_US
+        late = bool(self.queued_us) and self.queued_us[0] < late_us
+        return self.backlog >= self.policy.intake_cap or late
 
     def passed(self, true_us: int, jump_us: int) -> None:
         """Let time pass; a forward jump of the server's clock may count for one second."""
@@ -79,9 +86,9 @@ class Model:
 
     def stepped(self, now_us: int, room: Room) -> None:
         """Follow a step that the room has just made."""
+        elapsed_us, self.last_us = min(max(now_us - self.last_us, 0), SECOND_US), now_us
         if not self.frozen:
-            self.wave_us += min(max(now_us - self.last_us, 0), SECOND_US)
-        self.last_us = now_us
+            self.wave_us += elapsed_us
         self.expect("I-17", room.clock_us == self.wave_us, "wave clock")
         if self.recovering:
             return
@@ -195,7 +202,7 @@ class Model:
         self.expect("I-12", answer.word == wanted, f"extension {wanted}, told {answer.word}")
 
     def registered(
-        self, number: int, serial: int, told: Answer, tried: tuple[str, bytes, bytes]
+        self, number: int, serial: int, told: Answer, tried: tuple[str, bytes, bytes], now_us: int
     ) -> None:
         """Judge a registration: one per pass and person, the first answer again and again."""
         receipt, person, content = tried
@@ -212,7 +219,7 @@ class Model:
             wanted = ("I-10", "already-registered", "")
         elif known:
             wanted = ("I-10", "accepted", known[0])
-        elif self.backlog >= self.policy.intake_cap:
+        elif self.full(now_us):
             wanted = ("I-13", "backlog-full", "")
         else:
             wanted = ("I-13", "accepted", receipt)
@@ -220,6 +227,8 @@ class Model:
         if pass_ and pass_.serial == serial and wanted[1] not in {"pass-used", "too-many-persons"}:
             pass_.tried.add(person)
         if pass_ and pass_.serial == serial and wanted[1] == "accepted":
+            if person not in self.people:
+                self.queued_us.append(now_us)
             self._spend(number, wanted[2], person, content)
 
     def _spend(self, number: int, receipt: str, person: bytes, content: bytes) -> None:
@@ -234,6 +243,7 @@ class Model:
         """Note that an entry left the intake. What it stood in the way of may count one step back."""
         before = self.frozen
         self.backlog -= 1
+        self.queued_us = self.queued_us[1:]
         if before and not self.frozen:
             self.usable_us += SECOND_US
 
