@@ -28,6 +28,7 @@ port = 0
 dir = "{folder}/data"
 [serve]
 drain_s = 5
+processes = {processes}
 [programmes]
 files = ["{folder}/programme.toml"]
 """
@@ -115,7 +116,9 @@ class Gateway:
         return end(self.child, signal.SIGINT, DRAIN_S_MAX)
 
 
-def start(folder: Path, terms: Terms, *, opens_s: float, more: str = "") -> Gateway:
+def start(
+    folder: Path, terms: Terms, *, opens_s: float, more: str = "", processes: int = 2
+) -> Gateway:
     """Start a gateway whose wave opens ``opens_s`` after the room is made, and wait until it is ready.
 
     ``more`` is added to its settings.
@@ -124,7 +127,9 @@ def start(folder: Path, terms: Terms, *, opens_s: float, more: str = "") -> Gate
         NotReadyError: it ended, or took too long.
 
     """
-    (folder / "gateway.toml").write_text(SETTINGS.format(folder=folder) + more, "utf-8")
+    (folder / "gateway.toml").write_text(
+        SETTINGS.format(folder=folder, processes=processes) + more, "utf-8"
+    )
     (folder / "programme.toml").write_text(programme(terms, opens_s=opens_s), "utf-8")
     log = folder / "gateway.log"
     config = str(folder / "gateway.toml")

@@ -62,17 +62,18 @@ class OwnPostgres:
         """Return where a database is, over loopback, as a proxy can stand in between."""
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}?sslmode=disable"
 
-    def command(self, log_min_messages: str = "panic") -> list[str]:
-        """Return what runs the server."""
+    def command(self, *more: str) -> list[str]:
+        """Return what runs the server; ``more`` parameters go before its own."""
         command = [self._binary("postgres"), "-D", self._data, "-F", f"--port={self.port}"]
         command += ["-k", str(self.folder), "-c", "listen_addresses=127.0.0.1"]
-        command += ["-c", f"log_min_messages={log_min_messages}", "-c", "max_connections=60"]
-        return command
+        command += ["-c", "log_min_messages=panic", "-c", "max_connections=60"]
+        return command + [part for parameter in more for part in ("-c", parameter)]
 
-    def start(self) -> None:
+    def start(self, *more: str) -> None:
+        command = self.command(*more)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self.identity
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self.identity
             )
         try:
             wait_for(self._answers, timeout_s=30, what="PostgreSQL answers")

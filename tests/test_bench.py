@@ -1,17 +1,26 @@
 """The bench says what is so: sound scripts reach every figure, and each seeded bug misses the one it must."""
 
+import asyncio
 import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.redis.keys import room_keys
 from loadtests.bench import admission, waiting
 from loadtests.bench.__main__ import GROUPS
 from loadtests.bench.crowd import live
+from loadtests.bench.delivering import delivered_s, entry, fill
+from loadtests.bench.generator import Server, fire, post
 from loadtests.bench.rows import Measured, Row, Wanted, keep, table
-from loadtests.bench.server import quick_server
+from loadtests.bench.server import durable_server, quick_server
+from loadtests.bench.stores import BENCHES
 
 SHORT = replace(admission.QUICK, rate_per_s=40.0, burst=4, seconds=27.0, people_min=1_500)
 CALLED_BY_RATE = """
@@ -121,3 +130,64 @@ def test_ticks_and_claims_are_short_at_ten_million() -> None:
     for row in waiting.rows(quick=True)[1:]:  # not the memory, which differs from run to run
         best = min(row.measure())  # others may use this machine while tests run
         assert row.wanted.holds([best]), row.name
+
+
+def test_the_generator_brings_every_answer_back_in_the_order_of_its_requests() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            path = head.split()[1]
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(path))
+            await asyncio.sleep(0)  # head and body come apart
+            writer.write(path)
+
+    with served(echo) as port:
+        shot = fire(Server(port, os.getpid()), [post(f"/{n}") for n in range(500)])
+    assert [answer.body.decode() for answer in shot.answers] == [f"/{n}" for n in range(500)]
+    assert {answer.status for answer in shot.answers} == {200}
+
+
+def test_a_server_that_hangs_up_is_no_measurement() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.close()
+
+    with served(hang_up) as port, pytest.raises(OSError):
+        fire(Server(port, os.getpid()), [post("/")])
+
+
+@contextmanager
+def served(handle: Callable[..., Any]) -> Iterator[int]:
+    """Serve in a thread of its own; yield the port."""
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        server = runner.run(_started(handle))
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        yield server.sockets[0].getsockname()[1]
+        asyncio.run_coroutine_threadsafe(_ended(server), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+
+
+async def _ended(server: asyncio.Server) -> None:
+    """Have every connection come to its end."""
+    server.close()
+    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+
+
+async def _started(handle: Callable[..., Any]) -> asyncio.Server:
+    async def quietly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            await handle(reader, writer)
+        writer.close()
+        await writer.wait_closed()
+
+    return await asyncio.start_server(quietly, "127.0.0.1", 0)
+
+
+def test_all_that_was_accepted_is_delivered_before_the_clock_stops() -> None:
+    with BENCHES["SQLite"]() as bench, durable_server() as (client, socket):
+        wave = fill(client, [entry(number) for number in range(700)])
+        asyncio.run(delivered_s(bench, socket, wave, 700))
+        room = room_keys("bench", "bench", "bench-1")[0]
+        assert client.hmget(room, "accepted", "recorded") == [b"700", b"700"]

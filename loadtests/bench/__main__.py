@@ -8,13 +8,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from loadtests.bench import admission, live, waiting
+from loadtests.bench import admission, delivering, live, steering, throughput, waiting
 from loadtests.bench.rows import Measured, Row, keep, table
 
 Group = Callable[[bool], Sequence[Row]]
 GROUPS: Mapping[str, Group] = {  # name -> its rows, given whether to be quick
     "admission": admission.rows,
+    "autopilot": steering.rows,
+    "delivery": delivering.rows,
     "live": live.rows,
+    "throughput": throughput.rows,
     "waiting": waiting.rows,
 }
 RESULT = Path("build/bench.json")

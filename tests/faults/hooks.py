@@ -5,7 +5,7 @@ A file in the run's folder is a switch; a line in ``reached`` says that a rare s
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from gateway.services import delivery
 RECLAIM_IDLE_S, PUT_S_MAX = 0.8, 0.6  # 30 s and 15 s in production
 ERRS, DIES, REFUSES, DOWN = "store-errs", "deliver-dies", "store-refuses", "store-down"
 REACHED = "reached"
+Note = Callable[[str], object]
 
 
 def install(folder: Path) -> None:
@@ -30,9 +31,10 @@ def install(folder: Path) -> None:
     vars(policy)["BOUNDS"] = {**policy.BOUNDS, "pass_ttl_s": brief}
     hasty = partial(delivery.Delivery, reclaim_idle_s=RECLAIM_IDLE_S, put_s_max=PUT_S_MAX)
     vars(compose_deliver)["Delivery"] = hasty
-    _watch_reclaims(folder)
-    _watch_breaker(folder)
-    _hold_the_store(folder)
+    note = _notebook(folder)
+    _watch_reclaims(note)
+    _watch_breaker(note)
+    _hold_the_store(folder, note)
 
 
 @contextmanager
@@ -45,13 +47,13 @@ def switched(switch: Path) -> Iterator[None]:
         switch.unlink(missing_ok=True)
 
 
-def note(folder: Path, state: str) -> None:
-    """Say that a rare state was reached."""
-    with (folder / REACHED).open("a") as lines:
-        lines.write(f"{state}\n")
+def _notebook(folder: Path) -> Note:
+    """Return what says that a rare state was reached; opened now, for descriptors may be gone by then."""
+    lines = os.open(folder / REACHED, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    return lambda state: os.write(lines, f"{state}\n".encode())
 
 
-def _hold_the_store(folder: Path) -> None:
+def _hold_the_store(folder: Path, note: Note) -> None:
     """Put the switches before whichever store is opened."""
     opened = vars(compose_deliver)["store_of"]
 
@@ -65,7 +67,7 @@ def _hold_the_store(folder: Path) -> None:
             if (folder / REFUSES).exists():
                 return [RowOutcome(row.receipt, Recording.REJECTED, "schedule") for row in rows]
             outcomes: Sequence[RowOutcome] = await put(rows)
-            _fail_after_commit(folder)
+            _fail_after_commit(folder, note)
             return outcomes
 
         store.put = faulty
@@ -74,17 +76,17 @@ def _hold_the_store(folder: Path) -> None:
     vars(compose_deliver)["store_of"] = open_faulty
 
 
-def _fail_after_commit(folder: Path) -> None:
+def _fail_after_commit(folder: Path, note: Note) -> None:
     if (folder / DIES).exists():
         (folder / DIES).unlink(missing_ok=True)
-        note(folder, "crash between commit and ack")
+        note("crash between commit and ack")
         os.kill(os.getpid(), signal.SIGKILL)
     if (folder / ERRS).exists():
-        note(folder, "error after commit")
+        note("error after commit")
         raise PortUnavailableError("committed, and failed after it, as the schedule says")
 
 
-def _watch_reclaims(folder: Path) -> None:
+def _watch_reclaims(note: Note) -> None:
     reclaim = RedisIntake.reclaim
 
     async def watched(
@@ -92,20 +94,20 @@ def _watch_reclaims(folder: Path) -> None:
     ) -> Sequence[IntakeEntry]:
         entries = await reclaim(self, wave, consumer, count, idle_ms)
         if entries:
-            note(folder, "claim by another deliver")
+            note("claim by another deliver")
         return entries
 
     RedisIntake.reclaim = watched  # type: ignore[method-assign]
 
 
-def _watch_breaker(folder: Path) -> None:
+def _watch_breaker(note: Note) -> None:
     connected = Channel._connected
 
     async def watched(self: Channel) -> Any:
         half_open = self._connection is None and self._closed_until > 0
         connection = await connected(self)
         if half_open:
-            note(folder, "breaker half-open")
+            note("breaker half-open")
         return connection
 
     Channel._connected = watched  # type: ignore[method-assign]

@@ -79,7 +79,7 @@ class PostgresServer:
         return ["PostgreSQL recovered from its log"] * self._log.read_text().count(RECOVERED)
 
     def _launch(self) -> "asyncio.Future[Handle]":
-        command = self._server.command(log_min_messages="log")
+        command = self._server.command("log_min_messages=log")
         return asyncio.ensure_future(spawn(command, {}, self._log, **self._server.identity))
 
     async def _answers(self) -> bool:
