@@ -49,14 +49,14 @@ class Gate:
 
     async def wait_for_room(self, held: Callable[[], int], stop: asyncio.Event) -> None:
         """Wait until one batch more than are ``held`` could be sent, or until told to stop."""
-        while not stop.is_set() and held() >= self._breaker.limit(now_us()):
-            await self._change()
+        while not stop.is_set() and held() >= self._breaker.limit(at_us := now_us()):
+            await self._change(at_us)
 
     @asynccontextmanager
     async def slot(self, stop: asyncio.Event) -> AsyncIterator[None]:
         """Hold a slot: wait for it, unless told to stop."""
-        while not stop.is_set() and not self._is_free():
-            await self._change()
+        while not stop.is_set() and not self._is_free(at_us := now_us()):
+            await self._change(at_us)
         self._in_flight += 1
         try:
             yield
@@ -64,9 +64,9 @@ class Gate:
             self._in_flight -= 1
             self.wake()
 
-    def _is_free(self) -> bool:
-        due = self._breaker.wait_us(now_us()) == 0
-        return due and self._in_flight < self._breaker.limit(now_us())
+    def _is_free(self, at_us: int) -> bool:
+        due = self._breaker.wait_us(at_us) == 0
+        return due and self._in_flight < self._breaker.limit(at_us)
 
     @contextmanager
     def timed(self, rows: int) -> Iterator[None]:
@@ -93,9 +93,13 @@ class Gate:
             self._told = self._breaker.circuit
             self._meter.circuit(self._told)
 
-    async def _change(self) -> None:
-        """Wait for a batch to end, or for the breaker's next try."""
-        wait_us = self._breaker.wait_us(now_us())
+    async def _change(self, at_us: int) -> None:
+        """Wait for a batch to end, or for the breaker's next try.
+
+        ``at_us`` is the instant at which there was no room. Where the clock were read again, a try that has
+        become due in between would be waited for by nobody: no batch is in flight whose end could wake.
+        """
+        wait_us = self._breaker.wait_us(at_us)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_us / 1_000_000 if wait_us else None):
                 await self._changed.wait()
