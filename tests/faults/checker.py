@@ -7,9 +7,8 @@ for it and the answer that told of it, so a window is too full only where no cho
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 
-from tests.faults.history import UNKNOWN, History
-from tests.faults.receipts import duplicates, forgot, handed_out, lost
-from tests.faults.schedules import CLOCKS
+from tests.faults.history import UNKNOWN, Event, History
+from tests.faults.schedules import CLOCKS, LOSSES
 
 AGAIN_S_MAX = 30.0
 GRAIN_S = 0.002
@@ -21,6 +20,25 @@ def broken(history: History) -> list[str]:
     return [f"{check.__doc__} {fault}" for check in CHECKS for fault in check(history)]
 
 
+def handed_out(history: History) -> dict[str, Event]:
+    """Return every receipt that an applicant was given, with the event that gave it first."""
+    given: dict[str, Event] = {}
+    for event in history.of("register"):
+        if event.status == 201:
+            given.setdefault(event.document["receipt"], event)
+    return given
+
+
+def lost(history: History) -> set[str]:
+    """Return the receipts that are neither recorded nor in the dead letters."""
+    kept = {row.receipt for row in history.remains.rows} | set(history.remains.dead)
+    return set(handed_out(history)) - kept
+
+
+def _forgot(history: History) -> bool:
+    return bool(history.schedule.kinds & LOSSES)
+
+
 def every_receipt_is_recorded_once(history: History) -> Faults:
     """I-1:"""
     times = Counter(row.receipt for row in history.remains.rows)
@@ -30,22 +48,22 @@ def every_receipt_is_recorded_once(history: History) -> Faults:
     )
     both = set(times) & set(history.remains.dead)
     yield from (f"{receipt} is recorded, and dead" for receipt in both)
-    if not forgot(history):
+    if not _forgot(history):
         yield from (f"{receipt} was handed out and is lost" for receipt in sorted(lost(history)))
 
 
 def what_is_lost_is_counted(history: History) -> Faults:
     """I-7:"""
     missing = history.remains.room.get("missing", 0)
-    if forgot(history) and len(lost(history)) > missing:
+    if _forgot(history) and len(lost(history)) > missing:
         yield f"{len(lost(history))} receipts are lost, {missing} reported"
-    if not forgot(history) and missing:
+    if not _forgot(history) and missing:
         yield f"{missing} reported as missing, though nothing was taken from Redis"
 
 
 def a_repeat_gets_the_same_receipt(history: History) -> Faults:
     """I-4, I-10:"""
-    gone = lost(history) if forgot(history) else set()
+    gone = lost(history) if _forgot(history) else set()
     answers: dict[int, set[str]] = defaultdict(set)
     for event in history.of("register"):
         if event.status == 201:
@@ -53,7 +71,7 @@ def a_repeat_gets_the_same_receipt(history: History) -> Faults:
     for applicant, receipts in answers.items():
         if len(receipts - gone) > 1:
             yield f"applicant {applicant} holds {len(receipts)} receipts"
-    if not forgot(history):
+    if not _forgot(history):
         yield from _refused_after_acceptance(history)
 
 
@@ -71,9 +89,8 @@ def accounts_agree(history: History) -> Faults:
     """I-5:"""
     remains = history.remains
     settled = {row.receipt for row in remains.rows} | set(remains.dead) | set(remains.pending)
-    settled |= duplicates(history)
     yield from (f"{r} is accepted and nowhere" for r in sorted(set(remains.receipts) - settled))
-    if not forgot(history):
+    if not _forgot(history):
         stray = sorted(settled - set(remains.receipts))
         yield from (f"{receipt} is recorded and was never accepted" for receipt in stray)
         counted = remains.room.get("accepted", 0)
@@ -207,7 +224,7 @@ def clocks_do_not_end_what_stands(history: History) -> Faults:
     """I-38, F-19:"""
     if history.schedule.kinds & CLOCKS and history.schedule.terms.pass_ttl_s >= 60:
         ended = [e for e in history.of("register") if e.code == "pass-ended"]
-        if ended and not forgot(history):
+        if ended and not _forgot(history):
             yield f"{len(ended)} passes ended by a step of the clock"
 
 

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.faults.checker import broken
+from tests.faults.checker import broken, handed_out
 from tests.faults.clients import PATIENCE_S, Applicant
 from tests.faults.history import History
 from tests.faults.means import perform
-from tests.faults.receipts import handed_out
 from tests.faults.schedules import LOAD_S, Fault, Kind, Schedule, Store, make
 from tests.faults.witness import Witness, count_reached, read_remains, rest
 from tests.faults.world import OPENS_S, World, discard

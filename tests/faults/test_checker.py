@@ -142,35 +142,6 @@ def a_pass_ended_by_the_clock(history: History) -> None:
     history.events.append(event(6, "register", 9.0, 410, type="x/pass-ended"))
 
 
-def a_second_receipt_after_a_loss(history: History, nik: str) -> None:
-    """Let applicant 3, who wrote ``nik``, be told that an earlier receipt stands for it."""
-    history.schedule = replace(history.schedule, faults=(Fault(1.0, Kind.ROLLED_BACK, 0, 0.0),))
-    given = event(3, "register", 9.0, 201, receipt="R9")
-    history.events.append(replace(given, form={"nik": nik, "name": "a"}))
-    history.ends[3] = "registered"
-    remains(
-        history,
-        receipts={**history.remains.receipts, "R9": "duplicate"},
-        room={**history.remains.room, "missing": 1},
-    )
-
-
-def duplicate_of_nobody(history: History) -> None:
-    a_second_receipt_after_a_loss(history, nik="9")
-
-
-def duplicate_though_nothing_was_lost(history: History) -> None:
-    kept = history.schedule
-    a_second_receipt_after_a_loss(history, nik="0")
-    history.schedule = kept
-
-
-def test_a_row_that_came_after_recovery_makes_a_later_receipt_of_its_person_a_duplicate() -> None:
-    history = sound()
-    a_second_receipt_after_a_loss(history, nik="0")
-    assert broken(history) == []
-
-
 @pytest.mark.parametrize(
     ("promise", "spoil"),
     [
@@ -182,8 +153,6 @@ def test_a_row_that_came_after_recovery_makes_a_later_receipt_of_its_person_a_du
         ("I-4, I-10:", another_receipt),
         ("I-4, I-10:", refused_after_acceptance),
         ("I-5:", accepted_and_nowhere),
-        ("I-5:", duplicate_of_nobody),
-        ("I-5:", duplicate_though_nothing_was_lost),
         ("I-6:", another_form),
         ("I-9:", one_person_twice),
         ("I-11:", above_the_quota),
