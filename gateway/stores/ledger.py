@@ -12,7 +12,7 @@ from pathlib import Path
 from gateway.ports import IntakeEntry
 from gateway.stores.rows import PERSON_BYTES
 from gateway.stores.sqlite import CHECKPOINTS, KEPT_CHECKPOINTS, SAVE, standing_of
-from gateway.stores.sqlite_file import Schema, SqliteFile
+from gateway.stores.sqlite_file import Schema, SqliteFile, writing
 
 LEDGER = f"""
 CREATE TABLE recorded (
@@ -55,11 +55,11 @@ class Ledger:
             )
             for row in rows
         ]
-        await self._file.run(lambda db: db.executemany(NOTE, lines))
+        await self._file.run(writing(NOTE, lines))
 
     async def save_checkpoints(self, documents: Mapping[str, str]) -> None:
         """Keep the latest checkpoint of each wave."""
-        await self._file.run(lambda db: db.executemany(SAVE, list(documents.items())))
+        await self._file.run(writing(SAVE, list(documents.items())))
 
     async def checkpoints(self) -> Mapping[str, str]:
         """Return what was kept, by wave id."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutcome
 from gateway.stores.rows import PERSON_BYTES, PROBE, PROBES, PROBES_ANSWERED, collision, misfit
-from gateway.stores.sqlite_file import BUSY_TIMEOUT_MS, Schema, SqliteFile
+from gateway.stores.sqlite_file import BUSY_TIMEOUT_MS, Schema, SqliteFile, writing
 
 REGISTRATIONS = f"""
 CREATE TABLE registrations (
@@ -70,7 +70,7 @@ class SqliteStore:
 
     async def save_checkpoints(self, documents: Mapping[str, str]) -> None:
         """Keep the latest checkpoint of each wave."""
-        await self._file.run(lambda db: db.executemany(SAVE, list(documents.items())))
+        await self._file.run(writing(SAVE, list(documents.items())))
 
     async def checkpoints(self) -> Mapping[str, str]:
         """Return what was kept, by wave id."""

@@ -132,6 +132,20 @@ class SqliteFile:
         db.execute("COMMIT")
 
 
+def writing(
+    statement: str, rows: Sequence[Sequence[object]]
+) -> Callable[[sqlite3.Connection], None]:
+    """Return the job that runs a statement for each row.
+
+    It answers nothing: a cursor that came to its end in another thread would reset the statement in use.
+    """
+
+    def job(db: sqlite3.Connection) -> None:
+        db.executemany(statement, rows)
+
+    return job
+
+
 def _make(path: Path) -> None:
     """Make the file for our eyes only; WAL and index follow its mode.
 
