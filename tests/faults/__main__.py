@@ -93,7 +93,7 @@ def _unfound(pool: concurrent.futures.Executor, store: Store) -> Iterator[str]:
     for name, done in running.items():
         promise, report = BUGS[name].promise, done.result()
         if any(fault.startswith(promise) for fault in report.broken):
-            print(f"seeded bug {name}: found by {str(promise)}")
+            print(f"seeded bug {name}: found by {promise}")
         else:
             yield f"{name}, wanted {promise} ({report.folder}, {list(report.broken)})"
 
