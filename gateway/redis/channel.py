@@ -48,7 +48,7 @@ class Channel:
         Raises:
             PortUnavailableError: nothing was sent.
             OutcomeUnknownError: it was sent, and no answer came within the deadline.
-            RoomMissingError: the server holds no such room, or another epoch of it.
+            RoomMissingError: the server holds no such room, another epoch of it, or one not confirmed.
         """
         script = load(name)
         async with self._lock:
@@ -138,7 +138,7 @@ def _refusal(error: ResponseError) -> Exception:
     word = str(error).split(" ", 1)[0]
     if word == "EPOCH":
         return AnotherEpochError(str(error))
-    if word in {"MISSING", "BEHIND", "RECOVERING", "NOGROUP"}:
+    if word in {"MISSING", "BEHIND", "UNCONFIRMED", "RECOVERING", "NOGROUP"}:
         return RoomMissingError(str(error))
     if word in {"LOADING", "READONLY", "MISCONF", "OOM", "BUSY", "MASTERDOWN"}:
         return PortUnavailableError(f"Redis refuses to work now: {word}")
