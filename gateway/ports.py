@@ -100,14 +100,14 @@ class RoomPort(Protocol):
     down: snapshots age, joins, claims and leaves raise ``PortUnavailableError`` within 0.5 s, nothing moves.
     """
 
-    async def create(self, wave: Wave) -> None:
-        """Make the room unless it exists; the first maker's times and policy stay."""
+    async def create(self, wave: Wave) -> bool:
+        """Make the room, and say so, unless it exists; the first maker's times and policy stay."""
 
     async def tick(self, wave: Wave, present: Sequence[int]) -> Snapshot:
         """Move phases, passes, bucket and ``called``; report the positions seen since the last tick.
 
         Raises:
-            RoomMissingError: Redis holds no such room.
+            RoomMissingError: Redis holds no such room, or one not confirmed since its server has started.
         """
 
     async def join(self, wave: Wave) -> Joined | NotOpen:
@@ -223,10 +223,16 @@ class ArchivePort(Protocol):
 
 
 class RecoveryPort(Protocol):
-    """Putting a lost room back. When it is down: the room stays closed, and it is tried again."""
+    """Confirming rooms, putting lost ones back. When it is down: they stay closed, and it is tried again."""
 
     def expect(self, wave: Wave, known: Checkpoint) -> None:
         """Refuse from now on a room that holds less than the checkpoint."""
+
+    async def confirm_room(self, wave: Wave, seen: Sequence[Checkpoint]) -> bool:
+        """Let a room be used until its server starts again; False where it is missing, or less than seen.
+
+        One that is less is closed by the same step.
+        """
 
     async def restore(self, wave: Wave, known: Checkpoint) -> bool:
         """Put the room in place with the least it must have been, closed to everybody.

@@ -1,4 +1,7 @@
-"""Putting a lost room back: the recovery port in Redis. Round trips: two, and one per 500 rows."""
+"""Confirming a room or putting it back: the recovery port in Redis.
+
+Round trips: one to confirm; two to put back, and one per 500 rows.
+"""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -24,6 +27,13 @@ class RedisRecovery:
     def expect(self, wave: Wave, known: Checkpoint) -> None:
         """Refuse from now on a room that holds less than the checkpoint."""
         self._fences.expect(wave.id, known.epoch, known.issued, known.accepted)
+
+    async def confirm_room(self, wave: Wave, seen: Sequence[Checkpoint]) -> bool:
+        """Let the room be used on this run of its server; False where it is missing or less."""
+        args = [
+            part for one in seen for part in (one.epoch, one.issued, one.accepted, one.clock_us)
+        ]
+        return bool(await self._run(wave, "confirm_room", args))
 
     async def restore(self, wave: Wave, known: Checkpoint) -> bool:
         """Put the room in place with the least it must have been, closed; False where it stands."""
@@ -72,7 +82,7 @@ class RedisRecovery:
         await self._channel.close()
 
     async def _run(self, wave: Wave, name: str, args: Sequence[str | bytes | int]) -> Any:
-        # All three may be repeated, so an unknown outcome is one to retry.
+        # All four may be repeated, so an unknown outcome is one to retry.
         try:
             return await WaveScripts(self._prefix, wave).run(self._channel, name, "", args)
         except OutcomeUnknownError as error:

@@ -1,14 +1,16 @@
-"""Keeping rooms: who makes them, takes their checkpoints, and puts them back when Redis lost them.
+"""Keeping rooms: who makes them, takes their checkpoints, confirms them, and puts lost ones back.
 
-Only delivery does this, because only it has the store. A room that is missing or holds less than was
-seen stays closed until every registration in the store counts again; then numbers go on behind all
-that were ever given, so that old tickets keep their order.
+Only delivery does this, because only it has the store. After each start of its server a room stays
+closed until it was compared with its checkpoint and with what living processes know. One that is missing
+or holds less stays closed until every registration in the store counts again; then numbers go on behind
+all that were ever given, so that old tickets keep their order.
 """
 
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from gateway.core.checkpoint import Checkpoint, from_json, merge, take, to_json
 from gateway.core.form import content_digest
@@ -26,7 +28,8 @@ from gateway.ports import (
 from gateway.services.operations import ProcessesPort
 
 EVERY_S = 1.0
-LISTEN_S = 1.2  # how long the processes that live are listened to before a room is put back
+# How long the processes that live are listened to: by then each has probed Redis, and told its row.
+LISTEN_S = 1.3
 ROWS = 500
 
 
@@ -74,22 +77,34 @@ class Keeper:
                     await stop.wait()
 
     async def keep(self) -> None:
-        """Look at every room once: take its checkpoint, or put it back."""
+        """Look at every room once: take its checkpoint, or confirm it, or put it back."""
         taken: dict[str, Checkpoint] = {}
+        doubted: list[tuple[Programme, list[Wave]]] = []
         for programme in self._programmes:
-            lost = []
+            waves = []
             for wave in programme.waves:
                 try:
                     taken[wave.id] = await self._take(wave)
                 except RoomMissingError:
-                    lost.append(wave)
-            if lost:
-                await self._put_back(programme, lost)
+                    if not await self._make(wave):
+                        waves.append(wave)
+            if waves:
+                doubted.append((programme, waves))
+        if doubted:
+            await asyncio.sleep(LISTEN_S)  # what living processes know is more recent
+        for programme, waves in doubted:
+            await self._confirm_or_put_back(programme, waves)
+        await self._save(taken)
+
+    async def _save(self, taken: Mapping[str, Checkpoint]) -> None:
         changed = {wave_id: one for wave_id, one in taken.items() if self._is_news(wave_id, one)}
         if changed:
             documents = {wave_id: json.dumps(to_json(one)) for wave_id, one in changed.items()}
             await self._archive.save_checkpoints(documents)
-            self._taken |= changed
+        for wave_id in taken.keys() - changed.keys():  # an older copy may lack nothing but time
+            before = self._taken[wave_id]
+            self._taken[wave_id] = replace(before, clock_us=taken[wave_id].clock_us)
+        self._taken |= changed
 
     def _is_news(self, wave_id: str, one: Checkpoint) -> bool:
         """Whether anything but time has moved."""
@@ -108,21 +123,23 @@ class Keeper:
         policy = (await self._policies.read(wave)).policy
         return take(snapshot, policy, self._taken.get(wave.id))
 
-    async def _put_back(self, programme: Programme, lost: Sequence[Wave]) -> None:
-        new = [wave for wave in lost if wave.id not in self._taken]
-        for wave in new:
-            if not await self._seen(wave):
-                await self._rooms.create(wave)
+    async def _make(self, wave: Wave) -> bool:
+        """Make a room that nobody has ever seen; False: somebody has, or it is there."""
+        if wave.id in self._taken or await self._seen(wave):
+            return False
+        return await self._rooms.create(wave)
+
+    async def _confirm_or_put_back(self, programme: Programme, doubted: Sequence[Wave]) -> None:
         known = {}
-        if any(wave.id in self._taken for wave in lost):
-            await asyncio.sleep(LISTEN_S)  # what living processes know is more recent
-        for wave in lost:
+        for wave in doubted:
             seen = [*await self._seen(wave), *filter(None, [self._taken.get(wave.id)])]
+            if await self._recovery.confirm_room(wave, seen):
+                continue
             if seen and await self._recovery.restore(wave, merge(seen)):
                 known[wave.id] = merge(seen)
         if known:
             await self._count_again(programme)
-        for wave in lost:
+        for wave in doubted:
             if wave.id in known:
                 await self._reopen(wave, known[wave.id])
 

@@ -332,3 +332,23 @@ async def test_an_unsafe_server_is_found_out_with_its_cure(
     finally:
         valkey_client.config_set(name, good)
         await safety.close()
+
+
+@pytest.mark.parametrize("command", ["info", "config|get"])
+async def test_a_user_that_may_not_ask_what_durability_rests_on_is_found_out(command: str) -> None:
+    """Without INFO no room can be told from its older copy: it is made for nobody, and serves nobody."""
+    server = OwnValkey()
+    server.start()
+    wave, rooms, safety = a_wave(), RedisRooms(server.url, "t"), RedisSafety(server.url)
+    await rooms.create(wave)
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "default", f"-{command}")
+    (finding,) = await safety.findings()
+    assert f"+{command}" in str(finding)
+    if command == "info":
+        for call in (rooms.tick(wave, []), rooms.join(wave), rooms.create(a_wave())):
+            with pytest.raises(PortUnavailableError, match="'info'"):
+                await call
+    await rooms.close()
+    await safety.close()
+    server.kill()

@@ -16,7 +16,7 @@ from gateway.redis.keys import room_keys
 from gateway.services.delivery import Delivery
 from gateway.services.recovery import Keeper
 from gateway.stores import postgres_pool
-from tests.faults.schedules import Fault, Kind, Schedule, Store, Terms
+from tests.faults.schedules import AGAIN_S, Fault, Kind, Schedule, Store, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +84,11 @@ def _commits_not_awaited() -> None:
 
 
 POWER = (  # what the store has cannot be lost
-    Fault(0.9, Kind.STORE_DOWN, 0, 4.6),
+    Fault(0.9, Kind.STORE_DOWN, 0, 1.6 + 2 * AGAIN_S),
     # An fsync that takes long is waited for by a server that promises it, and only by such a one: what
     # it acknowledged meanwhile is on no disk, whenever the power goes.
-    Fault(0.9, Kind.FSYNC_STALL, 0, 4.6),
-    *(Fault(2.2 + 1.1 * n, Kind.POWER_LOSS, 0, 0.0) for n in range(3)),
+    *(Fault(0.9 + AGAIN_S * n, Kind.FSYNC_STALL, 0, AGAIN_S) for n in range(3)),
+    *(Fault(2.2 + AGAIN_S * n, Kind.POWER_LOSS, 0, 0.0) for n in range(3)),
 )
 KILLS = tuple(Fault(1.6 + 0.6 * n, Kind.KILL_DELIVER, 0, 0.02) for n in range(5))
 
@@ -138,6 +138,21 @@ BUGS: dict[str, Bug] = {
         ),
         _commits_not_awaited,
         (Store.POSTGRESQL,),
+    ),
+    "run-ignored": Bug(
+        "I-23:",
+        partial(
+            _schedule,
+            "run-ignored",
+            # Nobody who has seen more is there when the server is back; but the last checkpoint was taken
+            # after the last receipt was given, so that all which is lost can be told.
+            Fault(0.7, Kind.ROLLED_BACK, 0, 2.2),
+            Fault(1.3, Kind.KILL_SERVE, 0, 1.8),
+            Fault(1.3, Kind.KILL_SERVE, 1, 1.8),
+            Fault(2.7, Kind.KILL_DELIVER, 0, 3.5),
+            terms=Terms(applicants=80),
+        ),
+        partial(_in_scripts, "confirmed_run ~= run_id()", "false"),
     ),
     "reservations-forgotten": Bug(
         "I-11:",

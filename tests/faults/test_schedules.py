@@ -5,6 +5,7 @@
 
 import concurrent.futures
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -33,11 +34,22 @@ ON_POSTGRESQL = {
     "the server ends": (Kind.KILL_STORE, Kind.STORE_DOWN),
     "the server holds still": (Kind.STOP_STORE, Kind.STORE_LOCKED, Kind.DELIVER_DIES),
 }
-QUICK_BUGS = ("everysec", "new-receipt-on-repeat")
+QUICK_BUGS = ("everysec", "new-receipt-on-repeat", "run-ignored")
+
+
+IGNORANT = (
+    "Redis forgets, and a front door is held still"  # it had given numbers that nobody else knew
+)
+STARTED = "Redis forgets, and all who ask it were just started"
 
 
 def of_family(name: str) -> Schedule:
     """Return the schedule of a family: its kinds one after the other, overlapping."""
+    if name == IGNORANT:
+        faults = [Fault(0.54, Kind.STOP_SERVE, 0, 1.04), Fault(0.71, Kind.ROLLED_BACK, 0, 0.81)]
+        return Schedule(306, make(306).terms, tuple(faults))
+    if name == STARTED:
+        return replace(BUGS["run-ignored"].schedule(), bug="")
     kinds = (FAMILIES | ON_POSTGRESQL)[name]
     faults = [Fault(round(1.2 + 0.6 * n, 1), kind, n, 0.6) for n, kind in enumerate(kinds)]
     store = Store.POSTGRESQL if name in ON_POSTGRESQL else Store.SQLITE
@@ -49,11 +61,11 @@ def reports() -> Iterator[dict[str, "concurrent.futures.Future[Report]"]]:
     """Yield the reports of all, as they come."""
     with concurrent.futures.ProcessPoolExecutor(JOBS, mp_context=CONTEXT) as pool:
         bugs = {name: pool.submit(run, BUGS[name].schedule()) for name in QUICK_BUGS}
-        families = [*FAMILIES, *(ON_POSTGRESQL if not why_not() else ())]
+        families = [*FAMILIES, IGNORANT, STARTED, *(ON_POSTGRESQL if not why_not() else ())]
         yield bugs | {name: pool.submit(run, of_family(name)) for name in families}
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, *ON_POSTGRESQL])
+@pytest.mark.parametrize("family", [*FAMILIES, IGNORANT, STARTED, *ON_POSTGRESQL])
 def test_every_promise_holds_under(
     reports: dict[str, "concurrent.futures.Future[Report]"], family: str
 ) -> None:

@@ -13,8 +13,8 @@ if phase and phase ~= 'recovering' then -- who finds a room to be less has close
     return 0
 end
 redis.call('DEL', PRESENT, FRESH, PASSES, EXPIRIES)
-redis.call('HSET', ROOM, 'phase', 'recovering', 'last_us', whole(server_us()), 'level', 0,
-    'revision', ARGV[4], unpack(ARGV, 5))
+redis.call('HSET', ROOM, 'phase', 'recovering', 'confirmed_run', run_id(), 'last_us', whole(server_us()),
+    'level', 0, 'revision', ARGV[4], unpack(ARGV, 5))
 for _, name in ipairs(NUMBERS) do
     redis.call('HSETNX', ROOM, name, 0)
 end
