@@ -64,6 +64,7 @@ SEEDED_BUGS = {
     "I-17 a backward clock step counts": ("math.max(now_us - room.last_us, 0)", "now_us - room.last_us"),
     "I-17 a backward clock step is waited for": ("room.last_us = now_us", "room.last_us = math.max(room.last_us, now_us)"),
     "I-18 every call refills": ("math.max(now_us - room.last_us, 0)", "math.max(now_us - room.last_us, 100000)"),
+    "I-19 a whole burst is kept for those in front": ("math.max(2, math.ceil(rate_in_force(room) * RETRY_US_MIN / TOKEN))", "room.burst"),
     "I-20 form cap forgotten": ("or room.outstanding >= room.form_cap", ""),
     "I-21 the bucket starts full": ("room.level = 0 -- a pause", "room.level = room.burst * TOKEN -- a pause"),
     "I-21 the phase is not looked at": ("if room.phase ~= 'open' then", "if room.near == 0 then"),
