@@ -41,8 +41,16 @@ async def watch_pressure(
         )
         gate.turn(signals)
         lane.report(metrics)
+        _report(site, metrics)
         metrics.pressed(gate.pending, 1 - gate.threshold)
         condition.shedding = gate.state()
+
+
+def _report(site: Site, metrics: Metrics) -> None:
+    """Hand on what connections have counted."""
+    for why, count in site.listener.crowd.take_closed().items():
+        metrics.closed(why, count)
+    metrics.unreadable(site.listener.proxies.take_unreadable())
 
 
 async def _least_lag_s() -> float:
