@@ -57,6 +57,7 @@ COUNTED: tuple[Measure, ...] = (
         "gateway_forwarded_unreadable_total", "counter", "Without a client in X-Forwarded-For."
     ),
     _counted("gateway_requests_in_flight", "gauge", "Handed to a handler and not answered."),
+    _counted("gateway_requests_in_flight_limit", "gauge", "So many may be in flight."),
     _counted("gateway_shedding_ratio", "gauge", "Share of the ranks that is refused; 0: nobody."),
 )
 

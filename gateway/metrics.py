@@ -76,6 +76,7 @@ class Metrics:
         self._closed: Counter = made["gateway_connections_closed_total"]
         self._unreadable: Counter = made["gateway_forwarded_unreadable_total"]
         self._in_flight: Gauge = made["gateway_requests_in_flight"]
+        self._in_flight_limit: Gauge = made["gateway_requests_in_flight_limit"]
         self._refused_ratio: Gauge = made["gateway_shedding_ratio"]
         ticks: Counter = made["gateway_ticks_total"]
         self._ticked, self._missed = ticks.labels("done"), ticks.labels("missed")
@@ -112,9 +113,10 @@ class Metrics:
         """Count requests of which a trusted proxy does not say whose they are."""
         self._unreadable.inc(count)
 
-    def pressed(self, in_flight: int, refused_ratio: float) -> None:
+    def pressed(self, in_flight: int, limit: int, refused_ratio: float) -> None:
         """Note how full this process is, and how much it refuses."""
         self._in_flight.set(in_flight)
+        self._in_flight_limit.set(limit)
         self._refused_ratio.set(refused_ratio)
 
     def _bind(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:

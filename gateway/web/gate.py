@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from gateway.core.shedding import IN_FLIGHT_MAX, Rank, Signals, limits, next_threshold
+from gateway.core.shedding import DEFAULTS, Rank, Signals, Thresholds, limits, next_threshold
 from gateway.core.shedding import in_flight_max as in_flight_of
 from gateway.web.negotiation import Language
 from gateway.web.refusals import Refusals
@@ -23,13 +23,14 @@ class Gate:
     """Lets requests in while there is room. One per process, behind the public listener."""
 
     def __init__(self, problem_base: str, cpu_s: Callable[[], float]) -> None:
-        self.limits = limits(1.0, IN_FLIGHT_MAX)  # by rank
+        self.limits = limits(1.0, DEFAULTS.in_flight_max)  # by rank
         self.pending = 0  # handed to aiohttp and not answered
         self.handled = 0  # answered, ever
         self.shed: Counter[Rank] = Counter()  # since the last `take_shed`
         self._shed_before: Counter[Rank] = Counter()
         self.threshold = 1.0
-        self.in_flight_max = IN_FLIGHT_MAX
+        self.in_flight_max = DEFAULTS.in_flight_max
+        self.thresholds = DEFAULTS
         self.signals = Signals()
         self._cpu_s, self._cpu_seen_s, self._handled_seen = cpu_s, cpu_s(), 0
         self._handler_cpu_s = 0.0
@@ -54,15 +55,21 @@ class Gate:
             "in_flight_max": self.in_flight_max,
             "shed": {rank.name.lower(): shed[rank] for rank in Rank},
             "signals": asdict(self.signals),
+            "thresholds": asdict(self.thresholds),  # of the policies, in force
         }
 
-    def turn(self, signals: Signals) -> None:
-        """Take in how the last window went."""
-        self.signals = signals
-        self.threshold = next_threshold(self.threshold, signals)
+    def turn(self, signals: Signals, by: Thresholds = DEFAULTS) -> None:
+        """Take in how the last window went, and what the policies say of it."""
+        self.signals, self.thresholds = signals, by
+        self.threshold = next_threshold(self.threshold, signals, by)
         self._measure_cpu()
-        self.in_flight_max = in_flight_of(self._handler_cpu_s)
-        self.limits = limits(self.threshold, self.in_flight_max, intake_full=signals.intake_full)
+        self.in_flight_max = in_flight_of(self._handler_cpu_s, by)
+        self.limits = limits(
+            self.threshold,
+            self.in_flight_max,
+            intake_full=signals.intake_full,
+            claims_full=signals.claims_full,
+        )
 
     def _measure_cpu(self) -> None:
         cpu_s, handled = self._cpu_s(), self.handled
