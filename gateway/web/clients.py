@@ -52,7 +52,7 @@ class Proxies:
 
     def subscriber(self, request: web.BaseRequest) -> str:
         """Return whose request it is; empty: this machine's own."""
-        return self.key(peer_of(request), ",".join(request.headers.getall(FOR, ())))
+        return self.key(peer_of(request), _said(request, FOR))
 
     def key(self, peer: Peer, forwarded_for: str) -> str:
         """Return the subscriber whose request it is, by what its peer forwards."""
@@ -89,7 +89,13 @@ def came_by_tls(request: web.BaseRequest) -> bool:
     transport = request.transport
     if transport is not None and transport.get_extra_info("sslcontext") is not None:
         return True
-    return peer_of(request).trusted and is_tls(",".join(request.headers.getall(PROTO, ())))
+    return peer_of(request).trusted and is_tls(_said(request, PROTO))
+
+
+def _said(request: web.BaseRequest, name: str) -> str:
+    """Return all that the head says under one name; nothing where it could not be read."""
+    getall = getattr(request.headers, "getall", None)  # aiohttp gives such a request a plain dict
+    return "" if getall is None else ",".join(getall(name, ()))
 
 
 def origin_of(request: web.BaseRequest) -> str:

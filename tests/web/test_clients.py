@@ -77,6 +77,13 @@ async def test_lane_and_aiohttp_say_the_same_behind_a_proxy_that_says(
             assert (b" 200 OK" in fast) is (tls == ("secure" in name)), name
 
 
+async def test_a_head_that_cannot_be_read_is_refused_behind_a_proxy_too(doors: Doors) -> None:
+    for site in (*doors.trusting, *doors.other):
+        answer = await ask(site, request("/", "F@O", headers=HTTPS))
+        assert (answer.status, answer.code) == (400, "framing")
+        assert HSTS not in answer.headers
+
+
 async def test_w_26_nobody_else_is_believed(doors: Doors) -> None:
     claims = HTTPS | {"X-Forwarded-For": "192.0.2.7", "Forwarded": "for=192.0.2.7;proto=https"}
     for name, data in asking(doors.house, **claims).items():

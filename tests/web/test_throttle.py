@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 
 from gateway.core.flood import Throttled
 from gateway.core.shedding import Rank, limits
@@ -232,12 +233,9 @@ class Person:
     def __init__(self, peer: Peer, number: int | None = None) -> None:
         headers = {} if number is None else {"Cookie": str(number)}
         protocol = SimpleNamespace(peer=peer)
-        self.request: Any = SimpleNamespace(headers=_Headers(headers), protocol=protocol, path="/")
-
-
-class _Headers(dict[str, str]):
-    def getall(self, _name: str, default: Any = ()) -> Any:
-        return default
+        self.request: Any = SimpleNamespace(
+            headers=CIMultiDict(headers), protocol=protocol, path="/"
+        )
 
 
 class TicketsByCookie:
