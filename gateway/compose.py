@@ -48,6 +48,7 @@ from gateway.watches import (
     watch_loop,
     watch_safety,
 )
+from gateway.web.clients import Proxies
 from gateway.web.cookies import Cookies
 from gateway.web.gate import Gate
 from gateway.web.lane import Lane, make_lane
@@ -58,6 +59,7 @@ from gateway.web.public import PublicServices, public_app
 from gateway.web.rendering import Pages
 from gateway.web.self_check import check_limits
 from gateway.web.site import page_routes
+from gateway.web.throttle import Throttle
 
 Programmes = Sequence[Programme]
 
@@ -124,10 +126,13 @@ async def serve(
             rooms, redis.policies, redis.processes, condition, now_us=wall_clock_us
         )
         letters = DeadLetters(redis.tail)
-        services = _public_services(settings, programmes, secrets, redis, rooms, pages)
+        proxies = Proxies(settings.front.trusted)
+        gate = Gate(style.base, time.process_time)
+        throttle = partial(Throttle, proxies=proxies, gate=gate)
+        services = _public_services(settings, programmes, secrets, redis, rooms, pages, throttle)
         app = public_app(services, page_style, partial(page_routes, pages=pages), meter=metrics)
-        lane = make_lane(services, pages, Gate(style.base, time.process_time))
-        public = await _site(settings.public, app, lane)
+        lane = make_lane(services, pages, gate)
+        public = await _site(settings.public, app, lane, proxies)
         operators = OperatorsFile(settings.secrets.dir)
         render = partial(metrics.render, rooms)
         desk = operator_app(operations, operators, render, metrics, style, letters=letters)
@@ -165,7 +170,9 @@ def _public_services(
     redis: Redis,
     rooms: Rooms,
     pages: Pages,
+    throttle: Callable[..., Throttle],
 ) -> PublicServices:
+    cookies = Cookies(secrets.ticket, secrets.pass_, settings.serve.secure_cookies)
     return PublicServices(
         rooms=rooms,
         front_door=FrontDoor(redis.rooms, secrets.ticket, system_random.token_bytes),
@@ -176,16 +183,26 @@ def _public_services(
             secrets.pepper,
             system_random.token_bytes,
         ),
-        cookies=Cookies(secrets.ticket, secrets.pass_, settings.serve.secure_cookies),
+        cookies=cookies,
+        throttle=throttle(
+            cookies,
+            problem_base=settings.serve.problem_base,
+            joins_per_min=settings.front.joins_per_min,
+            polls_per_min=settings.front.polls_per_min,
+        ),
         receipt_page=pages.receipt,
     )
 
 
 async def _site(
-    listener: Public | Operator, app: web.Application, lane: Lane | None = None
+    listener: Public | Operator,
+    app: web.Application,
+    lane: Lane | None = None,
+    proxies: Proxies = Proxies(),  # noqa: B008  trusts nobody
 ) -> Site:
     """Listen, sharing the address with the other processes of this machine."""
-    return await start_site(app, listener.host, listener.port, reuse_port=True, lane=lane)
+    host, port = listener.host, listener.port
+    return await start_site(app, host, port, reuse_port=True, lane=lane, proxies=proxies)
 
 
 @asynccontextmanager

@@ -105,10 +105,30 @@ def _processes_text(status: Document) -> str:
             "not measured" if told["capacity_per_s"] is None else f"{told['capacity_per_s']:.3g}/s"
         )
         facts.append(f"store {speed}, circuit {told['circuit']}")
-    troubles = [f"✖ {reason}" for reason in status["reasons"]]
+    shed = _shedding_text(status)
+    troubles = [shed] if shed else []
+    troubles += [f"✖ {reason}" for reason in status["reasons"]]
     troubles += [f"✖ {alarm}" for alarm in status.get("alarms", ())]
     notices = [f"! {notice}" for notice in status["notices"]]
     return "\n".join([", ".join(facts), *troubles, *notices])
+
+
+def _shedding_text(status: Document) -> str:
+    """Say what the process that refuses most is short of; nothing while nobody is refused."""
+    told = [row["shedding"] for row in status["processes"] if row.get("shedding")]
+    worst = min(told, key=lambda state: state["threshold"], default=None)
+    if worst is None or worst["threshold"] == 1.0:
+        return ""
+    by, signals = worst["thresholds"], worst["signals"]
+    shed = ", ".join(f"{rank} {count:,}" for rank, count in worst["shed"].items() if count)
+    facts = [
+        f"! shedding: {worst['threshold']:.0%} of ranks let in",
+        f"lag {signals['lag_s'] * 1000:.1f} of {by['lag_ms']} ms",
+        f"in flight {worst['pending']} of {worst['in_flight_max']}",
+        f"memory free {signals['memory_free_ratio']:.0%}",
+        f"descriptors free {signals['descriptors_free_ratio']:.0%}",
+    ]
+    return ", ".join([*facts, f"refused so far: {shed}"] if shed else facts)
 
 
 def changes_text(changes: Document) -> str:
@@ -140,7 +160,7 @@ def value_text(name: str, value: Any) -> str:
 
 def policy_text(wave_id: str, revision: int, policy: Document) -> str:
     """Return a policy as a table."""
-    rows = [f"  {name:<18}{value_text(name, value)}" for name, value in policy.items()]
+    rows = [f"  {name:<29}{value_text(name, value)}" for name, value in policy.items()]
     return "\n".join([f"{wave_id}  revision {revision}", *rows])
 
 

@@ -19,6 +19,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from gateway.core.breaker import Circuit
+from gateway.core.flood import Throttled
 from gateway.core.shedding import Rank
 from gateway.core.snapshot import Phase
 from gateway.measures import BUILD, COUNTED, PHASE, TOLD, Measure
@@ -71,7 +72,11 @@ class Metrics:
         self._circuits: Counter = made["gateway_store_circuit_total"]
         self._lag: Gauge = made["gateway_event_loop_lag_seconds"]
         self._shed: Counter = made["gateway_requests_shed_total"]
+        self._throttled: Counter = made["gateway_throttled_total"]
+        self._closed: Counter = made["gateway_connections_closed_total"]
+        self._unreadable: Counter = made["gateway_forwarded_unreadable_total"]
         self._in_flight: Gauge = made["gateway_requests_in_flight"]
+        self._in_flight_limit: Gauge = made["gateway_requests_in_flight_limit"]
         self._refused_ratio: Gauge = made["gateway_shedding_ratio"]
         ticks: Counter = made["gateway_ticks_total"]
         self._ticked, self._missed = ticks.labels("done"), ticks.labels("missed")
@@ -96,9 +101,22 @@ class Metrics:
         """Count requests that found no room."""
         self._shed.labels(rank.name.lower()).inc(count)
 
-    def pressed(self, in_flight: int, refused_ratio: float) -> None:
+    def throttled(self, why: Throttled, count: int) -> None:
+        """Count requests whose client asks too often."""
+        self._throttled.labels(why.value).inc(count)
+
+    def closed(self, why: str, count: int) -> None:
+        """Count connections closed for lack of room."""
+        self._closed.labels(why).inc(count)
+
+    def unreadable(self, count: int) -> None:
+        """Count requests of which a trusted proxy does not say whose they are."""
+        self._unreadable.inc(count)
+
+    def pressed(self, in_flight: int, limit: int, refused_ratio: float) -> None:
         """Note how full this process is, and how much it refuses."""
         self._in_flight.set(in_flight)
+        self._in_flight_limit.set(limit)
         self._refused_ratio.set(refused_ratio)
 
     def _bind(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:

@@ -28,7 +28,7 @@ RINGS: dict[str, tuple[str, list[str]]] = {  # ring -> (modules as a pattern, ri
     "web": (r"gateway\.web(\..+)?", ["core", "ports", "services"]),
     "observation": (r"gateway\.(measures|metrics|logs)", ["core", "ports", "services"]),
     "configuration": (
-        r"gateway\.(settings|configuration|programmes|programme_documents|operators|secrets|faults)",
+        r"gateway\.(settings|setting_kinds|configuration|programmes|programme_documents|operators|secrets|faults)",
         ["core"],
     ),
     "composition": (r"gateway\.(compose|compose_deliver|pressure|watches|store_settings)", ALL),

@@ -22,7 +22,7 @@ from gateway.core.credentials import Role
 from gateway.core.policy import Policy
 from gateway.core.snapshot import Phase
 from gateway.ctl import ctl
-from gateway.ctl_text import duration, value_text
+from gateway.ctl_text import duration, status_text, value_text
 from gateway.ports import OutcomeUnknownError, PortUnavailableError
 from tests.operations_house import NOW_US, OPEN, OperatorsHouse, a_snapshot
 
@@ -312,8 +312,8 @@ def test_json_is_what_the_gateway_answers_and_nothing_else(gateway: Gateway) -> 
 
 def test_policy_and_audit_are_tables(gateway: Gateway) -> None:
     text = gateway.run("policy").stdout
-    assert text.startswith("wave-1  revision 1\n  rate_per_s        10/s\n")
-    assert '  message           ""\n' in text
+    assert text.startswith("wave-1  revision 1\n  rate_per_s                   10/s\n")
+    assert '  message                      ""\n' in text
     gateway.run("rate", "25", "--reason", "store fine")
     header, row = gateway.run("audit", "--wave", "wave-1").stdout.splitlines()
     assert header.split() == ["REV", "AT", "WAVE", "WHO", "CHANGE", "REASON"]
@@ -508,3 +508,29 @@ def test_durations_are_told_in_two_units(seconds: float, text: str) -> None:
 )
 def test_values_are_told_with_their_unit(name: str, value: Any, text: str) -> None:
     assert value_text(name, value) == text
+
+
+def test_status_says_who_is_refused_and_why() -> None:
+    state = {
+        "threshold": 0.62,
+        "pending": 30,
+        "in_flight_max": 40,
+        "shed": {"far_poll": 1_200, "near_poll": 0, "join": 3},
+        "signals": {"lag_s": 0.0071, "memory_free_ratio": 0.5, "descriptors_free_ratio": 0.9},
+        "thresholds": {"lag_ms": 5},
+    }
+    quiet = state | {"threshold": 1.0}
+    status = {
+        "at": "2020-04-11T16:00:00+07:00",
+        "accepting": True,
+        "reasons": [],
+        "notices": [],
+        "waves": [],
+    }
+    rows = [{"shedding": quiet}, {"shedding": state}, {}]
+    told = status_text(status | {"processes": rows}, [])
+    assert told.splitlines()[-1] == (
+        "! shedding: 62% of ranks let in, lag 7.1 of 5 ms, in flight 30 of 40, memory free 50%, "
+        "descriptors free 90%, refused so far: far_poll 1,200, join 3"
+    )
+    assert "shedding" not in status_text(status | {"processes": [{"shedding": quiet}]}, [])

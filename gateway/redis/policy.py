@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway.core.policy import Policy
+from gateway.core.policy import Policy, from_document
 from gateway.core.programme import Wave
 from gateway.ports import (
     OutcomeUnknownError,
@@ -34,7 +34,7 @@ class RedisPolicies:
         revision, document = await self._command("HMGET", name, "revision", "document")
         if revision is None:
             raise RoomMissingError("no policy: the room has not been made")
-        return PolicyRevision(int(revision), Policy(**json.loads(document)))
+        return PolicyRevision(int(revision), from_document(json.loads(document)))
 
     async def change(
         self, wave: Wave, revision: int, policy: Policy, audit: Mapping[str, str]

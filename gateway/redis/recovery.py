@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.core.checkpoint import Checkpoint, beyond
-from gateway.core.policy import Policy
+from gateway.core.policy import from_document
 from gateway.core.programme import Wave
 from gateway.ports import OutcomeUnknownError, PortUnavailableError, RecordedRow
 from gateway.redis.channel import Channel
@@ -37,7 +37,7 @@ class RedisRecovery:
 
     async def restore(self, wave: Wave, known: Checkpoint) -> bool:
         """Put the room in place with the least it must have been, closed; False where it stands."""
-        policy = Policy(**known.policy)
+        policy = from_document(known.policy)
         issued = beyond(known)
         fields: Mapping[str, str | int] = {
             "epoch": secrets.token_hex(8),

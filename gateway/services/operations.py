@@ -20,7 +20,15 @@ from gateway.services.rooms import LiveRoom, Rooms
 
 AUDIT_COUNT = 100  # records told at once
 
-TOLD = ("process", "pid", "accepting", "revisions", "snapshot_age_s", "age_s")  # of each process
+TOLD = (
+    "process",
+    "pid",
+    "accepting",
+    "revisions",
+    "shedding",
+    "snapshot_age_s",
+    "age_s",
+)  # of each process
 
 TOLD_OF_DELIVERY = ("process", "pid", "delivery", "reconciler", "age_s")
 
@@ -110,6 +118,7 @@ class Operations:
             "pid": self._condition.pid,
             "accepting": self.readiness().accepting,
             "revisions": {room.wave.id: room.revision for room in self._rooms},
+            "shedding": self._condition.shedding,
             "shares": {room.wave.id: share(room) for room in self._rooms},
             "snapshot_age_s": max((age_s(room) or 0.0 for room in self._rooms), default=0.0),
         }

@@ -50,6 +50,8 @@ class Applicant:
             response = respond(request, problem)
             self._cookies.forget(request, response, Kind.TICKET, room.wave.id)
             return response
+        if held is None:
+            await services.throttle.join(request)
         await read_nothing(request)
         welcome = await services.front_door.join(room, held)
         if isinstance(welcome, NotOpen):

@@ -53,7 +53,7 @@ CATALOGUE: Mapping[str, Entry] = {
     "ticket-ended": Entry(410, "Tiket berakhir", "Ticket ended", "Gelombang ini sudah berakhir.", "This wave is over."),
     "place-ended": Entry(410, "Tempat berakhir", "Place ended", "Tempat ini sudah dilepas.", "This place has been given up."),
     "credential-ambiguous": Entry(400, "Dua tiket berbeda", "Two different credentials", "Kirim hanya satu tiket atau izin.", "Send one ticket or pass only."),
-    "too-many-requests": Entry(429, "Terlalu sering", "Too many requests", f"{_SAFE_ID} Tunggu sebelum meminta lagi.", f"{_SAFE_EN} Wait before asking again."),
+    "too-many-requests": Entry(429, "Terlalu sering", "Too many requests", "Tempat yang sudah Anda miliki tetap aman. Tunggu sebelum meminta lagi.", "A place that you hold is kept. Wait before asking again."),
     # the pass and the registration
     "pass-missing": Entry(401, "Belum giliran Anda", "No pass", "Formulir dibuka dengan izin saat giliran Anda tiba.", "The form opens with a pass, when it is your turn."),
     "pass-invalid": Entry(403, "Izin tidak valid", "Invalid pass", "Izin ini bukan untuk gelombang ini.", "This pass was not given for this wave."),

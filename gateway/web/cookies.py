@@ -14,8 +14,8 @@ from typing import Literal
 from aiohttp import web
 
 from gateway.core.tickets import Credential, Keyring, Kind, verify
+from gateway.web.clients import came_by_tls
 from gateway.web.problems import Problem
-from gateway.web.security import came_by_tls
 
 SecureCookies = Literal["auto", "always"]
 WAVES_KEPT_MAX = 8  # tickets of one browser; a ninth pushes the oldest out

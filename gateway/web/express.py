@@ -14,6 +14,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
+from gateway.web.clients import NOBODY
+from gateway.web.deadlines import WriteWatch
 from gateway.web.lane import HEAD_END, Lane
 from gateway.web.parsing import (
     FIELDS_MAX,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 PRIVATE_NAMES: Mapping[type, tuple[str, ...]] = {
     RequestHandler: (
+        "_keepalive_timeout",
         "_loop",
         "_messages",
         "_next_keepalive_close_time",
@@ -52,12 +55,13 @@ class Connection(RequestHandler):
         "_handed",
         "_head_bytes",
         "_head_timer",
-        "_key",
+        "_heard_at_s",
+        "_idle_s",
         "_listener",
         "_pending",
         "_refused",
-        "_unwritten_bytes",
-        "_write_timer",
+        "_writing",
+        "peer",
     )
 
     def __init__(self, listener: "Listener", **limits: Any) -> None:
@@ -74,14 +78,15 @@ class Connection(RequestHandler):
         self._listener = listener
         self._between = True  # no request has come in part: the lane may look
         self._handed = False  # aiohttp has never seen a byte
-        self._key: str | None = None  # in the crowd; None: not let in
+        self.peer = NOBODY
+        self._idle_s = listener.deadlines.idle_s
+        self._heard_at_s = 0.0
         self._pending = 0  # requests handed to aiohttp and not answered
         self._refused = False  # nothing more is read
         self._body: StreamReader = EMPTY_PAYLOAD  # of the last request whose head has arrived
         self._head_bytes = 0  # of a head that is not complete
         self._head_timer: asyncio.TimerHandle | None = None
-        self._write_timer: asyncio.TimerHandle | None = None
-        self._unwritten_bytes = 0  # when last looked at
+        self._writing = WriteWatch(self._loop, listener.deadlines.write_s)
 
     @property
     def is_worn(self) -> bool:
@@ -90,21 +95,25 @@ class Connection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless there are too many already."""
+        listener, self._heard_at_s = self._listener, self._loop.time()
+        self.peer = listener.proxies.peer(transport.get_extra_info("peername"))
+        if not self.peer.is_private:
+            self._idle_s = self._keepalive_timeout = listener.deadlines.facing_idle_s
         super().connection_made(transport)
-        self._key = self._listener.crowd.enter(transport.get_extra_info("peername"))
-        if self._key is None:
-            self._listener.refusals["connections"] += 1
+        key = "" if self.peer.trusted else self.peer.key
+        if not listener.crowd.enter(self, key, now_s=self._heard_at_s):
+            listener.refusals["connections"] += 1
             self.abort()
             return
-        self._head_timer = self._loop.call_later(self._listener.deadlines.head_s, self.abort)
+        self._head_timer = self._loop.call_later(listener.deadlines.head_s, self.abort)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End, and let no timer outlive it."""
         self._stop_head_timer()
-        self._stop_write_timer()
+        self._writing.stop()
         self._listener.pending(-self._pending)
-        self._listener.crowd.leave(self._key)
-        self._pending, self._key = 0, None
+        self._listener.crowd.leave(self)
+        self._pending = 0
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -142,7 +151,7 @@ class Connection(RequestHandler):
         last = min(count + PIPELINED_MAX, deadlines.requests_max - 1)
         start, answers = 0, []
         while count < last and start < len(data):
-            answered = lane.answer(data, start, now_s)
+            answered = lane.answer(data, start, now_s, self.peer)
             if answered is None:
                 break
             answer, start = answered
@@ -151,14 +160,15 @@ class Connection(RequestHandler):
         if not answers or self.transport is None:
             return data
         self._request_count = count
-        self._next_keepalive_close_time = now_s + deadlines.idle_s
+        self._heard_at_s = now_s
+        self._next_keepalive_close_time = now_s + self._idle_s
         self._stop_head_timer()
         self.transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
         return data[start:]
 
     def _heads_arrived(self, count: int) -> None:
         self._stop_head_timer()
-        self._head_bytes = 0
+        self._head_bytes, self._heard_at_s = 0, self._loop.time()
         for message, body in list(self._messages)[-count:]:
             if not isinstance(message, _ErrInfo):
                 self._body = body
@@ -188,29 +198,24 @@ class Connection(RequestHandler):
         """Note that a request in flight has its answer."""
         if self._pending:
             self._pending -= 1
+            self._heard_at_s = self._loop.time()  # its client's turn begins now
             self._listener.pending(-1)
 
     def pause_writing(self) -> None:
         """Watch a client that does not read its answer."""
         super().pause_writing()
-        self._watch_writing()
+        if self.transport is not None:
+            self._writing.watch(self.transport)
 
     def resume_writing(self) -> None:
         """Stop watching: it reads again."""
         super().resume_writing()
-        self._stop_write_timer()
+        self._writing.stop()
 
-    def _watch_writing(self) -> None:
-        if self.transport is None:
-            return
-        unwritten_bytes = self.transport.get_write_buffer_size()
-        if self._write_timer is not None and unwritten_bytes >= self._unwritten_bytes:
-            self.abort()
-            return
-        self._unwritten_bytes = unwritten_bytes
-        self._write_timer = self._loop.call_later(
-            self._listener.deadlines.write_s, self._watch_writing
-        )
+    def is_quiet(self, since_s: float) -> bool:
+        """Say whether it waits for its client since then: for a whole head, or the rest of a body."""
+        answering = self._pending > 0 and self._body.is_eof()
+        return self._heard_at_s <= since_s and not answering
 
     def abort(self) -> None:
         """Drop the connection without another word."""
@@ -221,11 +226,6 @@ class Connection(RequestHandler):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
-
-    def _stop_write_timer(self) -> None:
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
 
     def handle_error(
         self,

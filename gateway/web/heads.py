@@ -33,6 +33,7 @@ _KEEPS_OPEN = frozenset({b"", b"keep-alive"})
 _READ = (
     *(b"host", b"connection", b"content-length", b"cookie", b"authorization"),
     *(b"accept", b"accept-encoding", b"accept-language", b"if-none-match"),
+    *(b"x-forwarded-for", b"x-forwarded-proto"),  # from trusted peers
 )
 
 
@@ -48,6 +49,8 @@ class Fields(NamedTuple):
     accept_encoding: bytes
     accept_language: bytes
     if_none_match: bytes
+    forwarded_for: bytes
+    forwarded_proto: bytes
 
     @property
     def body_bytes(self) -> int:

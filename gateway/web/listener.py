@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
+from gateway.web.clients import Proxies
 from gateway.web.crowd import CONNECTIONS_MAX, PER_ADDRESS_MAX, Crowd
 from gateway.web.deadlines import Deadlines
 from gateway.web.express import Connection
@@ -36,12 +37,14 @@ class Listener(web.Server):
         deadlines: Deadlines,
         crowd: Crowd,
         lane: Lane | None = None,
+        proxies: Proxies = Proxies(),  # noqa: B008  trusts nobody
     ) -> None:
         super().__init__(self._answer, request_factory=served.request_factory)
         self._application = served.request_handler
         self.style = style
         self.deadlines = deadlines
         self.crowd = crowd
+        self.proxies = proxies
         self.lane = lane  # None: every request goes to aiohttp
         self.draining = False
         self.refusals: Counter[str] = Counter()  # by problem code: what no handler has seen
@@ -67,6 +70,7 @@ class Listener(web.Server):
             check_head(request)
             self._find_room(request)
             async with asyncio.timeout(self.deadlines.request_s):
+                await self._hold_back(request)
                 response = await self._application(without_expectation(request))
         except Exception as exception:  # noqa: BLE001  nothing may leave as aiohttp's own page
             response = answer_exception(request, exception, self.style)
@@ -84,6 +88,10 @@ class Listener(web.Server):
         if self.lane is not None and self.lane.refuses(request.method, request.path):
             raise Problem("overloaded", close=request.body_exists)
 
+    async def _hold_back(self, request: web.Request) -> None:
+        if self.lane is not None:
+            await self.lane.hold_back(request)
+
 
 class Runner(web.AppRunner):
     """aiohttp's runner of applications, with our listener."""
@@ -94,11 +102,13 @@ class Runner(web.AppRunner):
         deadlines: Deadlines,
         crowd: Crowd,
         lane: Lane | None,
+        proxies: Proxies = Proxies(),  # noqa: B008  trusts nobody
     ) -> None:
         super().__init__(app, handle_signals=False)
         self._deadlines = deadlines
         self._crowd = crowd
         self._lane = lane
+        self._proxies = proxies
 
     async def _make_server(self) -> Listener:
         served = await super()._make_server()
@@ -108,6 +118,7 @@ class Runner(web.AppRunner):
             deadlines=self._deadlines,
             crowd=self._crowd,
             lane=self._lane,
+            proxies=self._proxies,
         )
 
 
@@ -141,6 +152,7 @@ async def start_site(
     connections_max: int = CONNECTIONS_MAX,
     per_address_max: int = PER_ADDRESS_MAX,
     lane: Lane | None = None,
+    proxies: Proxies = Proxies(),  # noqa: B008  trusts nobody
 ) -> Site:
     """Serve an application; port 0 takes any free one.
 
@@ -150,7 +162,7 @@ async def start_site(
 
     """
     check_runtime()
-    runner = Runner(app, deadlines, Crowd(connections_max, per_address_max), lane)
+    runner = Runner(app, deadlines, Crowd(connections_max, per_address_max), lane, proxies)
     try:
         await runner.setup()
         site = web.TCPSite(runner, host, port, backlog=BACKLOG_MAX, reuse_port=reuse_port)

@@ -11,6 +11,7 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.typedefs import Handler
 
 from gateway.web.body import CONTINUE, discard
+from gateway.web.clients import came_by_tls
 from gateway.web.problems import Problem
 
 FIELD_BYTES_MAX = 4096  # a whole line: aiohttp limits names and values, each for itself
@@ -135,12 +136,6 @@ def check_origin(request: web.BaseRequest) -> None:
         foreign = any(origin.lower().partition("://")[2] != own for origin in origins)
     if foreign:
         raise Problem("cross-site", close=request.body_exists)
-
-
-def came_by_tls(request: web.BaseRequest) -> bool:
-    """Say whether the connection is encrypted; what an absolute target claims does not count."""
-    transport = request.transport
-    return transport is not None and transport.get_extra_info("sslcontext") is not None
 
 
 def harden(request: web.BaseRequest, response: web.StreamResponse) -> None:

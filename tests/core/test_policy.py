@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.policy import BOUNDS, Policy, diff, validate
+from gateway.core.policy import BOUNDS, Policy, diff, from_document, validate
 
 BASE = Policy(rate_per_s=1_000, burst=1)
 
@@ -73,3 +73,9 @@ def test_the_difference_names_old_and_new() -> None:
     assert isinstance(changed, Policy)
     assert diff(BASE, changed) == {"quota": (1_000, 5)}
     assert asdict(changed)["rate_per_s"] == 1_000
+
+
+def test_i_28_a_document_of_a_later_version_is_read_without_its_new_fields() -> None:
+    later = asdict(BASE) | {"colour": "red"}
+    assert from_document(later) == BASE
+    assert from_document({"quota": 5}) == Policy(quota=5)

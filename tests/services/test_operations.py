@@ -211,6 +211,7 @@ async def test_status_tells_the_live_processes_and_without_redis_at_least_itself
         "pid": 7,
         "accepting": True,
         "revisions": {"wave-1": 1, "wave-2": 1},
+        "shedding": {},
         "snapshot_age_s": 0.0,
         "age_s": 0.0,
     }

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway.core.shedding import Rank
+from gateway.web.clients import NOBODY, Peer
 from gateway.web.crowd import Crowd
 from gateway.web.deadlines import Deadlines
 from gateway.web.express import Connection
@@ -196,8 +197,10 @@ class TracedLane(Lane):
         super().__init__(*parts)
         self.ends: list[int] = []
 
-    def answer(self, data: bytes, start: int, now_s: float) -> tuple[bytes, int] | None:
-        answered = super().answer(data, start, now_s)
+    def answer(
+        self, data: bytes, start: int, now_s: float, peer: Peer = NOBODY
+    ) -> tuple[bytes, int] | None:
+        answered = super().answer(data, start, now_s, peer)
         if answered is not None:
             self.ends.append(answered[1])
         return answered

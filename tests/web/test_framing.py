@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from gateway.web import heads, lane
+from gateway.web.clients import Peer
 from gateway.web.express import Connection
 from gateway.web.lane import Lane
 from tests.web.framing import Ear, Told, a_stream, cut, ears, hear
@@ -97,8 +98,8 @@ def lane_that_accepts_a_length(monkeypatch: pytest.MonkeyPatch) -> None:
 def lane_that_ignores_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = Lane.answer
 
-    def and_no_more(self: Lane, data: bytes, start: int, now_s: float) -> Any:
-        answered = answer(self, data, start, now_s)
+    def and_no_more(self: Lane, data: bytes, start: int, now_s: float, peer: Peer) -> Any:
+        answered = answer(self, data, start, now_s, peer)
         return answered and (answered[0], len(data))
 
     monkeypatch.setattr(Lane, "answer", and_no_more)
