@@ -6,11 +6,15 @@ aiohttp's own factory of connections drops all limits when one keyword is misspe
 import asyncio
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
+from gateway.web.body import AWAITING, Awaiting
 from gateway.web.clients import Proxies
 from gateway.web.crowd import CONNECTIONS_MAX, PER_ADDRESS_MAX, Crowd
 from gateway.web.deadlines import Deadlines
@@ -70,8 +74,11 @@ class Listener(web.Server):
             check_head(request)
             self._find_room(request)
             async with asyncio.timeout(self.deadlines.request_s):
+                request = without_expectation(request)
+                awaiting: Awaiting = partial(self._awaiting, request)
+                request[AWAITING] = awaiting
                 await self._hold_back(request)
-                response = await self._application(without_expectation(request))
+                response = await self._application(request)
         except Exception as exception:  # noqa: BLE001  nothing may leave as aiohttp's own page
             response = answer_exception(request, exception, self.style)
             self.refusals[exception.code if isinstance(exception, Problem) else "internal"] += 1
@@ -87,6 +94,20 @@ class Listener(web.Server):
         # Those whose bytes the lane could not judge; a body under way is worth no more than the rest.
         if self.lane is not None and self.lane.refuses(request.method, request.path):
             raise Problem("overloaded", close=request.body_exists)
+
+    @contextmanager
+    def _awaiting(self, request: web.BaseRequest) -> Iterator[None]:
+        """Take no room while the client has yet to send; what has come must find room again."""
+        lane = self.lane
+        if lane is None:
+            yield
+            return
+        lane.gate.pending -= 1
+        try:
+            yield
+        finally:
+            lane.gate.pending += 1
+        self._find_room(request)
 
     async def _hold_back(self, request: web.Request) -> None:
         if self.lane is not None:

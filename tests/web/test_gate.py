@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import orjson
@@ -106,6 +107,36 @@ async def test_what_the_lane_cannot_judge_is_refused_behind_the_parser(door: Doo
     assert (await ask(door.site, request("/waves/wave-1?x=1"))).status == 200
     assert (await ask(door.site, request("/v1/openapi.json"))).status == 200
     assert door.house.asked == []
+
+
+async def test_g_5_bodies_that_do_not_come_take_no_room_and_find_it_when_they_do(
+    door: Door,
+) -> None:
+    door.lane.gate.limits = limits(1.0, 8)
+    gate, form = door.lane.gate, orjson.dumps(VALUES)
+    async with AsyncExitStack() as stack:
+        clients = []
+        for number in range(40):
+            client = await stack.enter_async_context(wire(door.site))
+            shown = {"Authorization": f"Bearer {door.house.pass_(number)}"}
+            target, kind = f"{WAVE}/registrations", "application/json"
+            data = request(target, "POST", form, headers=shown, Content_Type=kind)
+            client.writer.write(data[:-5])
+            clients.append(client)
+            await wait_until(lambda: len(door.site.listener.connections) >= len(clients), what="in")
+            assert (await ask(door.site, request("/"))).status == 200
+        await wait_until(lambda: gate.pending == 0, what="none of them in flight")
+        for rank, data in door.of_each_rank().items():
+            assert not is_refusal(await ask(door.site, data)), rank
+        assert sum(gate.shed.values()) == 0
+        door.shut(Rank.REGISTRATION)
+        clients[0].writer.write(form[-5:])
+        assert is_refusal(await clients[0].answer())
+        gate.limits = limits(1.0, 8)
+        clients[1].writer.write(form[-5:])
+        assert not is_refusal(await clients[1].answer())
+    await wait_until(lambda: not door.site.listener.connections, what="all gone")
+    assert gate.pending == 0
 
 
 async def test_what_is_in_flight_bounds_what_is_let_in(door: Door) -> None:
