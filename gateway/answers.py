@@ -132,7 +132,8 @@ class IntakeEntry:
     deliveries: int = 1  # how often it was handed out
     number: int = 0  # of the ticket whose pass was spent; recovery needs it
     serial: int = 0  # of that pass
-    content: bytes = b""  # 16 bytes: keyed digest of the form, where the form itself is not kept
+    content: bytes = b""  # 16 bytes: keyed digest of the form; empty where only the form is kept
+    fence: int = 0  # of its programme in the store when it was read
 
 
 @dataclass(frozen=True, slots=True)

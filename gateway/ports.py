@@ -32,7 +32,6 @@ from gateway.answers import (
     Standing,
     Stocks,
 )
-from gateway.core.checkpoint import Checkpoint
 from gateway.core.policy import Policy
 from gateway.core.programme import Wave
 from gateway.core.snapshot import Snapshot
@@ -45,6 +44,7 @@ __all__ = [
     "Ended",
     "Ending",
     "ExtensionRefused",
+    "FencedError",
     "IntakeEntry",
     "IntakePort",
     "Joined",
@@ -58,7 +58,6 @@ __all__ = [
     "ReceiptRecord",
     "RecordedRow",
     "Recording",
-    "RecoveryPort",
     "Refusal",
     "Registration",
     "RoomMissingError",
@@ -91,6 +90,13 @@ class OutcomeUnknownError(PortError):
 
 class RoomMissingError(PortError):
     """Redis knows no such room, or another epoch of it: recover before anything is promised."""
+
+
+class FencedError(Exception):
+    """Rows were read before a recovery: put them back into the intake, so that they count again.
+
+    No outage, hence no ``PortError``: the store is there, and nothing was committed.
+    """
 
 
 class RoomPort(Protocol):
@@ -158,6 +164,9 @@ class IntakePort(Protocol):
     async def settle(self, wave: Wave, settled: Sequence[Settled]) -> None:
         """Acknowledge, remove and count entries, and move the state of their receipts."""
 
+    async def readmit(self, wave: Wave, entries: Sequence[IntakeEntry]) -> int:
+        """Put entries back that the room has lost; answer how many. What it knows stays as it is."""
+
 
 class PolicyPort(Protocol):
     """Policies with revisions. When it is down: the last policy read stays in force, changes raise."""
@@ -189,7 +198,14 @@ class StorePort(Protocol):
     """
 
     async def put(self, rows: Sequence[IntakeEntry]) -> Sequence[RowOutcome]:
-        """Commit the rows in one transaction; one outcome per row, in their order."""
+        """Commit the rows in one transaction; one outcome per row, in their order.
+
+        Raises:
+            FencedError: a row's ``fence`` is not its programme's, seen by the transaction that commits it.
+        """
+
+    async def fences(self, programme_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return the fences of these programmes; 0 where none was ever raised."""
 
     async def standing(self, receipts: Sequence[str]) -> set[str]:
         """Return which of these receipts have a row, read as a reader would who knows of no ``put``."""
@@ -213,6 +229,9 @@ class ArchivePort(Protocol):
     async def checkpoints(self) -> Mapping[str, str]:
         """Return what was kept."""
 
+    async def raise_fence(self, programme_id: str) -> int:
+        """Have no row committed from now on that was read before; answer the new fence, greater than any."""
+
     async def recorded_rows(
         self, programme_id: str, after: str, count: int
     ) -> Sequence[tuple[IntakeEntry, int]]:
@@ -220,28 +239,3 @@ class ArchivePort(Protocol):
 
         Where somebody else keeps the forms, ``payload`` is empty and ``content`` is its keyed digest.
         """
-
-
-class RecoveryPort(Protocol):
-    """Confirming rooms, putting lost ones back. When it is down: they stay closed, and it is tried again."""
-
-    def expect(self, wave: Wave, known: Checkpoint) -> None:
-        """Refuse from now on a room that holds less than the checkpoint."""
-
-    async def confirm_room(self, wave: Wave, seen: Sequence[Checkpoint]) -> bool:
-        """Let a room be used until its server starts again; False where it is missing, or less than seen.
-
-        One that is less is closed by the same step.
-        """
-
-    async def restore(self, wave: Wave, known: Checkpoint) -> bool:
-        """Put the room in place with the least it must have been, closed to everybody.
-
-        False where it stands already, put back by another process.
-        """
-
-    async def restore_rows(self, wave: Wave, rows: Sequence[RecordedRow]) -> None:
-        """Count what the store has: persons, receipts, spent passes."""
-
-    async def reopen(self, wave: Wave, known: Checkpoint, audit: Mapping[str, str]) -> int:
-        """Let people in again; answer how many acknowledged registrations were not found."""

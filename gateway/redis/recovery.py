@@ -58,7 +58,7 @@ class RedisRecovery:
         # The beacon last: the one that was drawn with, whatever the policy says since.
         drawn = ["beacon", known.beacon]
         flat = [part for pair in fields.items() for part in pair] + policy_numbers(policy) + drawn
-        args = [GROUP, policy_text(policy), known.revision, *flat]
+        args = [GROUP, policy_text(policy), known.revision, known.accepted, *flat]
         return bool(await self._run(wave, "restore", args))
 
     async def restore_rows(self, wave: Wave, rows: Sequence[RecordedRow]) -> None:
@@ -71,10 +71,10 @@ class RedisRecovery:
         ]  # fmt: skip
         await self._run(wave, "restore_rows", [wave.id, *args])
 
-    async def reopen(self, wave: Wave, known: Checkpoint, audit: Mapping[str, str]) -> int:
+    async def reopen(self, wave: Wave, audit: Mapping[str, str]) -> int:
         """Let people in again; answer how many acknowledged registrations were not found."""
         record = [part for pair in audit.items() for part in pair]
-        _, missing = await self._run(wave, "reopen", [known.accepted, *record])
+        _, missing = await self._run(wave, "reopen", record)
         return int(missing)
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from gateway.core.checkpoint import Checkpoint, from_json, merge, take, to_json
 from gateway.core.form import content_digest
@@ -21,16 +22,45 @@ from gateway.ports import (
     PolicyPort,
     PortError,
     RecordedRow,
-    RecoveryPort,
     RoomMissingError,
     RoomPort,
 )
+from gateway.services.delivery_hand import Hand
 from gateway.services.operations import ProcessesPort
 
 EVERY_S = 1.0
 # How long the processes that live are listened to: by then each has probed Redis, and told its row.
 LISTEN_S = 1.3
+HAND_OVER_S_MAX = (
+    5.0  # for living deliveries to put back what they have in hand; a silent one is dead by then
+)
+LOOK_S = 0.1
 ROWS = 500
+
+
+class RecoveryPort(Protocol):
+    """Confirming rooms, putting lost ones back. When it is down: they stay closed, and it is tried again."""
+
+    def expect(self, wave: Wave, known: Checkpoint) -> None:
+        """Refuse from now on a room that holds less than the checkpoint."""
+
+    async def confirm_room(self, wave: Wave, seen: Sequence[Checkpoint]) -> bool:
+        """Let a room be used until its server starts again; False where it is missing, or less than seen.
+
+        One that is less is closed by the same step.
+        """
+
+    async def restore(self, wave: Wave, known: Checkpoint) -> bool:
+        """Put the room in place with the least it must have been, closed to everybody.
+
+        False where it stands already, put back by another process.
+        """
+
+    async def restore_rows(self, wave: Wave, rows: Sequence[RecordedRow]) -> None:
+        """Count what the store has: persons, receipts, spent passes."""
+
+    async def reopen(self, wave: Wave, audit: Mapping[str, str]) -> int:
+        """Let people in again; answer how many acknowledged registrations were not found."""
 
 
 class Keeper:
@@ -44,12 +74,14 @@ class Keeper:
         processes: ProcessesPort,
         recovery: RecoveryPort,
         archive: ArchivePort,
+        hand: Hand,
         pepper: bytes,
         report: Callable[[Wave, Checkpoint, int], None],
     ) -> None:
         self._programmes = programmes
         self._rooms, self._policies, self._processes = rooms, policies, processes
         self._recovery, self._archive = recovery, archive
+        self._hand = hand
         self._pepper = pepper
         self._report = report
         self._taken: dict[str, Checkpoint] = {}
@@ -65,6 +97,7 @@ class Keeper:
         for wave in (wave for programme in self._programmes for wave in programme.waves):
             if wave.id in self._taken:
                 self._recovery.expect(wave, self._taken[wave.id])
+        await self._hand.look()
         await self.keep()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -95,6 +128,7 @@ class Keeper:
         for programme, waves in doubted:
             await self._confirm_or_put_back(programme, waves)
         await self._save(taken)
+        await self._hand.look()  # another delivery may have put a room back
 
     async def _save(self, taken: Mapping[str, Checkpoint]) -> None:
         changed = {wave_id: one for wave_id, one in taken.items() if self._is_news(wave_id, one)}
@@ -138,6 +172,7 @@ class Keeper:
             if seen and await self._recovery.restore(wave, merge(seen)):
                 known[wave.id] = merge(seen)
         if known:
+            await self._take_in_hand(programme)
             await self._count_again(programme)
         for wave in doubted:
             if wave.id in known:
@@ -150,6 +185,24 @@ class Keeper:
             for row in await self._processes.alive()
             if wave.id in row.get("rooms", {})
         ]
+
+    async def _take_in_hand(self, programme: Programme) -> None:
+        """Have no row committed uncounted from here on, and what living deliveries hold in the intake."""
+        fence = await self._archive.raise_fence(programme.id)
+        clock = asyncio.get_running_loop().time
+        deadline_s = clock() + HAND_OVER_S_MAX
+        await self._hand.look()
+        while not await self._is_handed_over(programme, fence) and clock() < deadline_s:
+            await asyncio.sleep(LOOK_S)
+            await self._hand.look()  # somebody else may put the same rooms back, and wait for us
+
+    async def _is_handed_over(self, programme: Programme, fence: int) -> bool:
+        others = [
+            row["delivery"].get("fences", {})
+            for row in await self._processes.alive()
+            if "delivery" in row and row["process"] != self._hand.process
+        ]
+        return all(fences.get(programme.id, 0) >= fence for fences in others)
 
     async def _count_again(self, programme: Programme) -> None:
         """Have every registration of the programme count, in whichever wave, before any room opens."""
@@ -182,5 +235,5 @@ class Keeper:
             "since_us": str(taken.at_us if taken else 0),
             "until_us": str(known.at_us),
         }
-        missing = await self._recovery.reopen(wave, known, audit)
+        missing = await self._recovery.reopen(wave, audit)
         self._report(wave, known, missing)

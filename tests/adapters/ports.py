@@ -101,3 +101,6 @@ class ScriptedIntake(Script):
 
     async def settle(self, wave: Wave, settled: Sequence[Settled]) -> None:
         self.play("settle")
+
+    async def readmit(self, wave: Wave, entries: Sequence[IntakeEntry]) -> int:
+        return int(self.play("readmit"))

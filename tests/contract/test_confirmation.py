@@ -85,7 +85,7 @@ async def test_a_room_put_back_without_its_last_numbers_is_put_right_before_it_s
     with pytest.raises(RoomMissingError, match="put back"):
         await house.rooms.join(WAVE)
     assert await house.recovery.restore(WAVE, house.known)
-    await house.recovery.reopen(WAVE, house.known, {"who": "recovery"})
+    await house.recovery.reopen(WAVE, {"who": "recovery"})
     assert await house.number() > GIVEN
 
 

@@ -165,7 +165,7 @@ async def test_a_room_that_was_put_back_is_not_put_back_again(
     quicker, slower = recoveries
     assert await quicker.restore(wave, known)
     assert await slower.restore(wave, known)  # it is still closed
-    await quicker.reopen(wave, known, {"who": "recovery"})
+    await quicker.reopen(wave, {"who": "recovery"})
     number = (await joined_by(redis_ports, wave)).number
     assert not await slower.restore(wave, known)
     assert (await joined_by(redis_ports, wave)).number == number + 1
@@ -192,7 +192,7 @@ async def test_a_process_that_knows_more_than_a_room_put_back_closes_it(
     await redis_ports.rooms._ticks.command("DEL", room_keys("t", wave.programme_id, wave.id)[0])
     recovery = RedisRecovery(f"unix://{valkey_socket}", "t", Fences())
     await recovery.restore(wave, known)
-    await recovery.reopen(wave, known, {"who": "recovery"})
+    await recovery.reopen(wave, {"who": "recovery"})
     for _ in range(2):
         with pytest.raises(RoomMissingError):
             await redis_ports.rooms.tick(wave, [])

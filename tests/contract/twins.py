@@ -98,7 +98,7 @@ class Twins(RoomMachine):
             "settle": self._settle,
             "change_policy": self._change_policy,
             "restore": self._restore,
-            "reopen": lambda known: self._run("reopen", known, "who", "me"),
+            "reopen": self._reopen,
         }
         answer = special[script](*args) if script in special else self._run(script, *args)
         if script == "accept":  # then how many were in all
@@ -130,13 +130,18 @@ class Twins(RoomMachine):
             "ended", "missing",
         )  # fmt: skip
         fields = [part for name in names for part in (name, getattr(self.room, name))]
-        args = GROUP, "{}", self.room.revision, "epoch", EPOCH, *fields
+        args = GROUP, "{}", self.room.revision, 0, "epoch", EPOCH, *fields
         if self.server.hget(NAMES["room"], "phase") != b"recovering":
             assert self._run("restore", *args) == 0, "a room that stands is not put back"
         self.server.hset(
             NAMES["room"], "phase", "recovering"
         )  # whoever finds it to be less does that
         return self._run("restore", *args)
+
+    def _reopen(self, known: int) -> Any:
+        if self.server.hget(NAMES["room"], "phase") == b"recovering":
+            self.server.hset(NAMES["room"], "sought", known)  # as `restore` is told by somebody
+        return self._run("reopen", "who", "me")
 
     @invariant()
     def same_state(self) -> None:

@@ -160,6 +160,16 @@ local function queue_again(fields, now_us)
     return record
 end
 
+-- Have a registration count that stands outside the intake; false where its person has another.
+local function count_in(room, item)
+    if redis.call('HSETNX', PERSONS, item.person, item.receipt) == 0 then
+        return false
+    end
+    redis.call('HSETNX', SPENT, item.number, item.receipt .. ':' .. item.serial)
+    room.accepted = room.accepted + 1
+    return true
+end
+
 local function places_free(room)
     return room.quota - room.accepted - room.outstanding
 end
