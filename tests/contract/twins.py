@@ -56,6 +56,7 @@ def bits(raw: bytes | None) -> set[int]:
     return {
         8 * index + bit
         for index, byte in enumerate(raw or b"")
+        if byte
         for bit in range(8)
         if byte >> (7 - bit) & 1
     }

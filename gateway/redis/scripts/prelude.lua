@@ -181,6 +181,22 @@ local function count(bitmap, low, high) -- bits set in [low, high)
     return redis.call('BITCOUNT', bitmap, low, high - 1, 'BIT')
 end
 
+-- How long a bitmap of so many bits is made: in steps of 65,536 visitors, each less the allocator's share.
+local function bytes_for(bits)
+    return math.ceil((bits / 8 + 64) / 8192) * 8192 - 64
+end
+
+-- Set a bit by number; return what it was. A bitmap that grows bit by bit is given twice the room it needs:
+-- this one is made anew, at the length that all who have joined ask for.
+local function set_bit(room, bitmap, number)
+    local bytes = redis.call('STRLEN', bitmap)
+    if tonumber(number) >= bytes * 8 then
+        local more = bytes_for(math.max(room.issued, tonumber(number) + 1)) - bytes
+        redis.call('SET', bitmap, (redis.call('GET', bitmap) or '') .. string.rep('\0', more))
+    end
+    return redis.call('SETBIT', bitmap, number, 1)
+end
+
 local function mark_present(room, position)
     if room.phase == 'open' and position < room.issued then
         redis.call('SETBIT', PRESENT, position, 1)
