@@ -141,13 +141,14 @@ class Lane:
 
         It is in flight itself by now.
         """
-        rank = self._rank_of("GET" if method == "HEAD" else method, path)
+        rank = self.rank_of("GET" if method == "HEAD" else method, path)
         if rank is None or self.gate.pending <= self.gate.limits[rank]:
             return False
         self.gate.shed[rank] += 1
         return True
 
-    def _rank_of(self, method: str, path: str) -> Rank | None:
+    def rank_of(self, method: str, path: str) -> Rank | None:
+        """Return what a request is worth; None where it is always let in."""
         try:
             route = self._routes.get(f"{method} {path} HTTP/1.1".encode("ascii"))
         except UnicodeEncodeError:

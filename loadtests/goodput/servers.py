@@ -1,0 +1,90 @@
+"""Which servers are compared? The gateway as it is, and two stand-ins that differ in shedding alone.
+
+A whole system on one core, this process on the others: what Valkey and delivery use is part of what a
+registration costs.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtests import system
+from loadtests.bench.generator import cpu_s
+from loadtests.evidence import Terms
+
+OURS, MIDDLEWARE, NONE = "ours", "middleware", "none"
+SERVERS = (NONE, MIDDLEWARE, OURS)
+RATE_PER_S = 100_000.0  # admission bounds nothing here: the process does
+QUOTA = 1_000_000
+OPENS_S = 2.0
+OPEN_S_MAX = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One system, open for registration."""
+
+    gateway: system.Gateway
+    pids: Sequence[int]
+    core: int
+
+    @property
+    def url(self) -> str:
+        """Where applicants go."""
+        return self.gateway.url
+
+    @property
+    def port(self) -> int:
+        """The same, on this machine."""
+        return int(self.gateway.url.rpartition(":")[2])
+
+    def cpu_s(self) -> float:
+        """Return the processor time that all of it has used."""
+        return sum(map(cpu_s, self.pids))
+
+    def core_s(self) -> float:
+        """Return the time that its core has worked for anybody."""
+        lines = Path("/proc/stat").read_text("ascii").splitlines()
+        fields = next(line.split() for line in lines if line.startswith(f"cpu{self.core} "))
+        return sum(map(int, fields[1:4])) / os.sysconf("SC_CLK_TCK")  # user, nice, system
+
+
+@contextmanager
+def running(kind: str) -> Iterator[Server]:
+    """Start one of the servers, wait until its wave is open, and end it whatever happens."""
+    terms = Terms(QUOTA, RATE_PER_S, burst=round(RATE_PER_S), quota=QUOTA)
+    command = [sys.executable, "-m", "gateway"]
+    if kind != OURS:
+        command = [sys.executable, "-m", "loadtests.goodput.stand_in", kind]
+    cores = os.sched_getaffinity(0)
+    theirs = {min(cores)}
+    with tempfile.TemporaryDirectory(prefix="gw-goodput-") as name:
+        os.sched_setaffinity(0, theirs)  # children inherit it
+        try:
+            gateway = system.start(Path(name), terms, opens_s=OPENS_S, processes=1, command=command)
+            try:
+                os.sched_setaffinity(0, cores - theirs or cores)
+                _wait_until_open(gateway)
+                yield Server(gateway, _family(gateway.child.pid), *theirs)
+            finally:
+                gateway.stop()
+        finally:
+            os.sched_setaffinity(0, cores)
+
+
+def _wait_until_open(gateway: system.Gateway) -> None:
+    deadline_s = time.monotonic() + OPEN_S_MAX
+    while gateway.board()["phase"] != "open":
+        if time.monotonic() > deadline_s:
+            raise system.NotReadyError("the wave does not open")
+        time.sleep(0.1)
+
+
+def _family(pid: int) -> Sequence[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in children for each in _family(int(child)))]
