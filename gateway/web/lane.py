@@ -93,16 +93,14 @@ class Lane:
             text = cut  # its route will look at it closely
         elif cut and not is_spelled_like_ours(cut):
             return None
+        answer = None if fields.length else _answer(route, fields, text, now_s)
         rank, gate = route.rank, self.gate
+        if answer is not None:  # as cheap as a refusal, so it needs no room
+            gate.quick += 1
+            return answer, end
         if rank is not None and gate.pending >= gate.limits[rank]:
             return self._refuse(rank, fields, end, len(data))
-        if fields.length:
-            return None
-        try:
-            answer = route.answer(fields, text, now_s)
-        except PortUnavailableError:  # the room has not been seen yet
-            return None
-        return None if answer is None else (answer, end)
+        return None
 
     def _plan(self, head: bytes) -> Plan | None:
         line_end = head.find(b"\r\n")
@@ -124,6 +122,7 @@ class Lane:
         if next_start > received or wants_html(fields.accept.decode()):
             return None  # its turn at the gate comes behind the parser
         self.gate.shed[rank] += 1
+        self.gate.quick += 1
         language = preferred_language(fields.accept_language.decode())
         return self.gate.refusal(language, self._second.date), next_start
 
@@ -156,6 +155,13 @@ class Lane:
         if route is not None:
             return route.rank
         return Rank.NEAR_POLL if path.startswith(_RECEIPTS) else Rank.FAR_POLL
+
+
+def _answer(route: Route, fields: Fields, text: bytes | None, now_s: float) -> bytes | None:
+    try:
+        return route.answer(fields, text, now_s)
+    except PortUnavailableError:  # the room has not been seen yet
+        return None
 
 
 def make_lane(services: PublicServices, pages: Pages | None, gate: Gate) -> Lane:
