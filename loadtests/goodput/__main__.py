@@ -34,10 +34,11 @@ class Plan:
     ramp_s: float
     warm_s: float  # a way takes some seconds
     hold_s: float  # counted
+    recovers: bool
 
 
-FULL = Plan((0.5, 1, 2, 5, 10), servers.SERVERS, ramp_s=9.0, warm_s=3.0, hold_s=5.0)
-QUICK = Plan((1, 2, 5), (servers.OURS,), ramp_s=6.0, warm_s=2.0, hold_s=1.0)
+FULL = Plan((0.5, 1, 2, 5, 10), servers.SERVERS, ramp_s=9.0, warm_s=3.0, hold_s=5.0, recovers=True)
+QUICK = Plan((2, 10), (servers.OURS,), ramp_s=4.5, warm_s=1.2, hold_s=1.0, recovers=False)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     RESULT.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
     chart.draw(findings, RESULT.with_suffix(".png"))
     peak_per_s = findings.peak_per_s
-    print(columns([HEAD, *(cells(*each, peak_per_s, plan.hold_s) for each in findings.steps)]))
+    print(columns([HEAD, *(cells(*each, peak_per_s) for each in findings.steps)]))
     print()
     print(table(measured))
     for doubt in doubted:
@@ -87,9 +88,11 @@ def measure(plan: Plan, seed: int) -> Findings:
             await bench.rest(plan.warm_s)
             unloaded = await bench.step(UNLOADED, estimate_per_s, plan.warm_s, plan.hold_s)
             curves[servers.OURS] = await ladder(bench, servers.OURS, plan, estimate_per_s)
-            await bench.rest(plan.warm_s)
-            most = max(plan.factors)
-            recovery_s = await bench.recovery_s(most, estimate_per_s, plan.warm_s)
+            recovery_s = None
+            if plan.recovers:
+                await bench.rest(plan.warm_s)
+                most = max(plan.factors)
+                recovery_s = await bench.recovery_s(most, estimate_per_s, plan.warm_s)
         return Findings(estimate_per_s, unloaded, curves, recovery_s)
 
     async def other(server: servers.Server, name: str, peak_per_s: float) -> None:

@@ -94,6 +94,8 @@ class Connections:
 
     def close(self) -> None:
         """Drop everything."""
+        for task in self._opening:
+            task.cancel()
         for connection in list(self.open):
             connection.abort()
 

@@ -27,7 +27,7 @@ class Seen:
 
     begun: int = 0  # ways
     sent: Counter[str] = field(default_factory=Counter)  # requests, by step
-    refused: Counter[str] = field(default_factory=Counter)  # 503, by step
+    refused: Counter[str] = field(default_factory=Counter)  # 503, by step and problem
     lost: Counter[str] = field(default_factory=Counter)  # not answered in time, by step
     ended: Counter[str] = field(default_factory=Counter)  # ways short of a receipt, by where
     acknowledged: list[tuple[float, float]] = field(default_factory=list)  # registrations: due, at
@@ -106,7 +106,8 @@ class Crowd:
     def _answered(self, applicant: Way, name: str, due_s: float, status: int, body: bytes) -> None:
         now_s = time.monotonic()
         if status == 503:
-            self.seen.refused[name] += 1
-        elif status < 0 or not status:
-            self.seen.lost[name] += not status
+            problem = body.partition(b'","title')[0].rpartition(b"/")[2].decode()
+            self.seen.refused[f"{name} {problem}"] += 1
+        elif status == 0:
+            self.seen.lost[name] += 1
         self._go_on(applicant, Answer(status, body, due_s, now_s), now_s)

@@ -19,10 +19,11 @@ def forms(url: str) -> Iterator[bytes]:
     """Return forms, no two of one person."""
     with urllib.request.urlopen(f"{url}{API}/form", timeout=ANSWER_S_MAX) as answer:  # noqa: S310  our own
         schema = json.load(answer)
-    return _each(fill(schema, make_person(next(iter(PROFILES.values())), 1, 0)))
+    return forms_of(fill(schema, make_person(next(iter(PROFILES.values())), 1, 0)))
 
 
-def _each(values: Mapping[str, str]) -> Iterator[bytes]:
+def forms_of(values: Mapping[str, str]) -> Iterator[bytes]:
+    """Yield a form again and again, with another NIK each time."""
     nik = values["nik"]
     before, _, after = orjson.dumps(values).partition(nik.encode())
     for regency in range(1, REGENCIES + 1):

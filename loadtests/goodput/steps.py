@@ -37,7 +37,9 @@ class Step:
     goodput_per_s: float
     p50_ms: float  # of registrations, from the intended instant to the receipt
     p99_ms: float
-    refused: Mapping[str, int]  # 503, by step of the way
+    refused_per_s: float  # 503
+    sent: Mapping[str, int]  # requests, by step of the way
+    refused: Mapping[str, int]  # by step of the way and problem
     lost: Mapping[str, int]  # not answered in time
     ended: Mapping[str, int]  # ways that ended short of a receipt, by where and why
     lag_p99_ms: float  # of this generator
@@ -45,6 +47,11 @@ class Step:
     generator_cpu: float
     server_cpu: float  # the whole system
     others_cpu: float  # whoever else used the server's core
+
+    @property
+    def unexpected(self) -> Mapping[str, int]:
+        """Ways that ended with an answer that no applicant should get."""
+        return {how: times for how, times in self.ended.items() if how[-1].isdigit()}
 
 
 class Bench:
@@ -101,6 +108,8 @@ class Bench:
             requests_per_s=seen.sent.total() / wall_s,
             goodput_per_s=len(good(seen.acknowledged)) / wall_s,
             **_latencies(seen),
+            refused_per_s=seen.refused.total() / wall_s,
+            sent=dict(seen.sent),
             refused=dict(seen.refused),
             lost=dict(seen.lost),
             ended=dict(seen.ended),
