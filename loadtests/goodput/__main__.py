@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import uvloop
@@ -17,12 +17,11 @@ import uvloop
 from loadtests.bench.rows import columns, table
 from loadtests.goodput import chart, servers
 from loadtests.goodput.steps import Bench, Step
-from loadtests.goodput.verdict import HEAD, Findings, cells, doubts, figures
+from loadtests.goodput.verdict import HEAD, UNLOADED, Findings, cells, doubts, figures
 from loadtests.system import NotReadyError
 
 VOID = 2
 RESULT = Path("build/goodput.json")
-UNLOADED = 0.1  # of the peak
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +30,14 @@ class Plan:
 
     factors: Sequence[float]
     servers: Sequence[str]
-    ramp_s: float
     warm_s: float  # a way takes some seconds
     hold_s: float  # counted
-    recovers: bool
 
 
-FULL = Plan((0.5, 1, 2, 5, 10), servers.SERVERS, ramp_s=9.0, warm_s=3.0, hold_s=5.0, recovers=True)
-QUICK = Plan((2, 10), (servers.OURS,), ramp_s=4.5, warm_s=1.2, hold_s=1.0, recovers=False)
+FULL = Plan((0.5, 1, 2, 5, 10), servers.SERVERS, warm_s=3.0, hold_s=5.0)
+QUICK = Plan((2, 10), (servers.OURS,), warm_s=1.0, hold_s=1.0)
+QUICK_PEAK_PER_S = 150.0  # a guess: finding it takes too long
+RAMP_S = 9.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,11 +46,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m loadtests.goodput", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("--quick", action="store_true", help="short, ours alone: a sign, no proof")
+    parser.add_argument("--peak", type=float, help="registrations a second, where it is known")
+    parser.add_argument("--ours", action="store_true", help="leave the stand-ins out")
     parser.add_argument("--seed", type=int, default=1, help="another seed, another crowd")
     options = parser.parse_args(argv)
     plan = QUICK if options.quick else FULL
+    if options.ours:
+        plan = replace(plan, servers=(servers.OURS,))
+    peak_per_s = options.peak or (QUICK_PEAK_PER_S if options.quick else None)
     try:
-        findings = measure(plan, options.seed)
+        findings = measure(plan, options.seed, peak_per_s)
     except NotReadyError as error:
         print(error, file=sys.stderr)
         return VOID
@@ -77,46 +81,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if all(each.reached for each in measured) else 1
 
 
-def measure(plan: Plan, seed: int) -> Findings:
-    """Lead the crowd before all servers; ours comes first, since its peak is everybody's measure."""
+def measure(plan: Plan, seed: int, peak_per_s: float | None) -> Findings:
+    """Find the peak while the process alone bounds admission; then it is the rate, for all servers."""
     curves: dict[str, Sequence[Step]] = {}
-
-    async def ours(server: servers.Server) -> Findings:
-        with Bench(server, seed).running() as bench:
-            estimate_per_s = await bench.ramp(plan.ramp_s)
-            tell(f"the peak is about {estimate_per_s:,.0f} registrations a second")
-            await bench.rest(plan.warm_s)
-            unloaded = await bench.step(UNLOADED, estimate_per_s, plan.warm_s, plan.hold_s)
-            curves[servers.OURS] = await ladder(bench, servers.OURS, plan, estimate_per_s)
-            recovery_s = None
-            if plan.recovers:
-                await bench.rest(plan.warm_s)
-                most = max(plan.factors)
-                recovery_s = await bench.recovery_s(most, estimate_per_s, plan.warm_s)
-        return Findings(estimate_per_s, unloaded, curves, recovery_s)
-
-    async def other(server: servers.Server, name: str, peak_per_s: float) -> None:
-        with Bench(server, seed).running() as bench:
-            curves[name] = await ladder(bench, name, plan, peak_per_s)
-
+    recoveries_s: dict[str, float] = {}
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        with servers.running(servers.OURS) as server:
-            findings = runner.run(ours(server))
+        if peak_per_s is None:
+            with servers.running(servers.OURS) as server:
+                peak_per_s = runner.run(ramp(server, seed))
+        tell(f"the peak is about {peak_per_s:,.0f} registrations a second: so is the rate")
         for name in plan.servers:
-            if name != servers.OURS:
-                with servers.running(name) as server:
-                    runner.run(other(server, name, findings.estimate_per_s))
-    return findings
+            with servers.running(name, peak_per_s) as server:
+                bench = lead(server, name, plan, seed, peak_per_s)
+                curves[name], recoveries_s[name] = runner.run(bench)
+    return Findings(peak_per_s, curves, recoveries_s)
 
 
-async def ladder(bench: Bench, name: str, plan: Plan, peak_per_s: float) -> Sequence[Step]:
-    """Offer one load after the other."""
+async def ramp(server: servers.Server, seed: int) -> float:
+    """Find the peak."""
+    with Bench(server, seed).running() as bench:
+        return await bench.ramp(RAMP_S)
+
+
+async def lead(
+    server: servers.Server, name: str, plan: Plan, seed: int, peak_per_s: float
+) -> tuple[Sequence[Step], float]:
+    """Offer one load after the other, then the peak, the most, and the peak again."""
     steps = []
-    for factor in plan.factors:
-        step = await bench.step(factor, peak_per_s, plan.warm_s, plan.hold_s)
-        steps.append(step)
-        tell(f"{name} at {factor:g}x: {step.goodput_per_s:,.0f} of {step.offered_per_s:,.0f}/s")
-    return steps
+    with Bench(server, seed).running() as bench:
+        for factor in (UNLOADED, *plan.factors):
+            step = await bench.step(factor, peak_per_s, plan.warm_s, plan.hold_s)
+            steps.append(step)
+            tell(f"{name} at {factor:g}x: {step.goodput_per_s:,.0f} of {step.offered_per_s:,.0f}/s")
+        await bench.rest(plan.warm_s)
+        return steps, await bench.recovery_s(max(plan.factors), peak_per_s, plan.warm_s)
 
 
 def tell(text: str) -> None:

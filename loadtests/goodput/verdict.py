@@ -8,6 +8,7 @@ from loadtests.bench.rows import Measured, Row, Wanted
 from loadtests.goodput.servers import OURS
 from loadtests.goodput.steps import Step
 
+UNLOADED = 0.1  # of the peak
 LAG_MS_MAX = 50.0  # of the generator, p99
 GENERATOR_CPU_MAX = 0.9  # of its core
 OTHERS_CPU_MAX = 0.1  # of the server's core
@@ -22,9 +23,8 @@ class Findings:
     """All that a run has measured."""
 
     estimate_per_s: float  # the peak as the ramp found it: the offered loads are its multiples
-    unloaded: Step
     curves: Mapping[str, Sequence[Step]]  # by server
-    recovery_s: float | None  # None: not tried
+    recoveries_s: Mapping[str, float]  # by server
 
     @property
     def peak_per_s(self) -> float:
@@ -38,16 +38,14 @@ class Findings:
     @property
     def steps(self) -> Sequence[tuple[str, Step]]:
         """All steps, each with its server."""
-        curves = [(name, step) for name, curve in self.curves.items() for step in curve]
-        return [(OURS, self.unloaded), *curves]
+        return [(name, step) for name, curve in self.curves.items() for step in curve]
 
     def document(self) -> dict[str, Any]:
         """Return it all as it is kept."""
         return {
             "peak_per_s": self.peak_per_s,
             "estimate_per_s": self.estimate_per_s,
-            "recovery_s": self.recovery_s,
-            "unloaded": asdict(self.unloaded),
+            "recoveries_s": self.recoveries_s,
             "curves": {name: [asdict(step) for step in c] for name, c in self.curves.items()},
         }
 
@@ -56,14 +54,13 @@ def figures(findings: Findings) -> Sequence[Measured]:
     """Return what the design asks for, with what was measured."""
     most = max(step.factor for step in findings.curves[OURS])
     peak_per_s, top = findings.peak_per_s, findings.at(most)
-    late_ms = top.p99_ms - findings.unloaded.p99_ms
-    recovery = [] if findings.recovery_s is None else [findings.recovery_s]
+    late_ms = top.p99_ms - findings.at(UNLOADED).p99_ms
     unexpected = sum(sum(step.unexpected.values()) for step in findings.curves[OURS])
     rows = [
         (f"at {most:g}x / peak", Wanted(low=0.90), [top.goodput_per_s / peak_per_s]),
         ("at 2x / peak", Wanted(low=0.98), [findings.at(2).goodput_per_s / peak_per_s]),
         (f"p99 at {most:g}x over unloaded, ms", Wanted(high=50.0), [late_ms]),
-        (f"recovery after {most:g}x, s", Wanted(high=2.0), recovery),
+        (f"recovery after {most:g}x, s", Wanted(high=2.0), [findings.recoveries_s[OURS]]),
         ("answers that nobody should get", Wanted(high=0.0), [float(unexpected)]),
     ]
     return [Measured("goodput", Row(name, wanted, list), samples) for name, wanted, samples in rows]
