@@ -1,14 +1,14 @@
 """Which servers are compared? The gateway as it is, and two stand-ins that differ in shedding alone.
 
-A whole system on one core, this process on the others: what Valkey and delivery use is part of what a
-registration costs.
+Each has one front door on a core of its own; whatever else there is runs on the others, and so does this
+process: Valkey, too, is elsewhere where a launch is served.
 """
 
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +30,8 @@ class Server:
     """One system, open for registration."""
 
     gateway: system.Gateway
-    pids: Sequence[int]
-    core: int
+    pid: int  # of its front door
+    core: int  # which that has to itself
 
     @property
     def url(self) -> str:
@@ -44,8 +44,8 @@ class Server:
         return int(self.gateway.url.rpartition(":")[2])
 
     def cpu_s(self) -> float:
-        """Return the processor time that all of it has used."""
-        return sum(map(cpu_s, self.pids))
+        """Return the processor time that its front door has used."""
+        return cpu_s(self.pid)
 
     def core_s(self) -> float:
         """Return the time that its core has worked for anybody."""
@@ -62,15 +62,16 @@ def running(kind: str, rate_per_s: float = RATE_PER_S_MAX) -> Iterator[Server]:
     if kind != OURS:
         command = [sys.executable, "-m", "loadtests.goodput.stand_in", kind]
     cores = os.sched_getaffinity(0)
-    theirs = {min(cores)}
+    theirs = min(cores)
     with tempfile.TemporaryDirectory(prefix="gw-goodput-") as name:
-        os.sched_setaffinity(0, theirs)  # children inherit it
+        os.sched_setaffinity(0, cores - {theirs} or cores)  # children inherit it
         try:
             gateway = system.start(Path(name), terms, opens_s=OPENS_S, processes=1, command=command)
             try:
-                os.sched_setaffinity(0, cores - theirs or cores)
+                pid = _front_door(gateway.child.pid)
+                os.sched_setaffinity(pid, {theirs})
                 _wait_until_open(gateway)
-                yield Server(gateway, _family(gateway.child.pid), *theirs)
+                yield Server(gateway, pid, theirs)
             finally:
                 gateway.stop()
         finally:
@@ -85,6 +86,8 @@ def _wait_until_open(gateway: system.Gateway) -> None:
         time.sleep(0.1)
 
 
-def _family(pid: int) -> Sequence[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(each for child in children for each in _family(int(child)))]
+def _front_door(up: int) -> int:
+    for pid in Path(f"/proc/{up}/task/{up}/children").read_text().split():
+        if b"\0serve\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return int(pid)
+    raise system.NotReadyError("`gateway up` has no front door")

@@ -45,8 +45,8 @@ class Step:
     lag_p99_ms: float  # of this generator
     lag_max_ms: float
     generator_cpu: float
-    server_cpu: float  # the whole system
-    others_cpu: float  # whoever else used the server's core
+    server_cpu: float  # the front door
+    others_cpu: float  # whoever else used its core
 
     @property
     def unexpected(self) -> Mapping[str, int]:
