@@ -1,7 +1,7 @@
 # Everything runs from .venv, which uv fills from uv.lock; uv itself lives in .tools. Nothing is
 # installed outside this folder, no root is needed, and `make setup` is quick when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check loadtest bench faults clean
+.PHONY: help setup run test check loadtest bench goodput faults clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -53,6 +53,9 @@ loadtest: setup ## One minute of applicants against a gateway of their own; exit
 
 bench: setup ## Measure the figures of the design; exits 0 when all are reached; ARGS="--only admission" narrows
 	@$(BIN)/python -m loadtests.bench $(ARGS)
+
+goodput: setup ## Offer ten times the peak: does goodput stay flat? Exits 0 when it does; ARGS="--quick", "--seed 7"
+	@$(BIN)/python -m loadtests.goodput $(ARGS)
 
 faults: setup ## Try the promises against 200 schedules of faults; ARGS="--seed 7" repeats one, "--store postgresql"
 	@$(BIN)/python -m tests.faults $(ARGS)

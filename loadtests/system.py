@@ -3,13 +3,14 @@
 import json
 import os
 import signal
-import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.supervise import THIS_GATEWAY
 from loadtests.children import Child, end, spawn
 from loadtests.evidence import Terms
 
@@ -117,11 +118,17 @@ class Gateway:
 
 
 def start(
-    folder: Path, terms: Terms, *, opens_s: float, more: str = "", processes: int = 2
+    folder: Path,
+    terms: Terms,
+    *,
+    opens_s: float,
+    more: str = "",
+    processes: int = 2,
+    command: Sequence[str] = THIS_GATEWAY,
 ) -> Gateway:
     """Start a gateway whose wave opens ``opens_s`` after the room is made, and wait until it is ready.
 
-    ``more`` is added to its settings.
+    ``more`` is added to its settings; ``command`` is what runs `gateway`.
 
     Raises:
         NotReadyError: it ended, or took too long.
@@ -133,7 +140,7 @@ def start(
     (folder / "programme.toml").write_text(programme(terms, opens_s=opens_s), "utf-8")
     log = folder / "gateway.log"
     config = str(folder / "gateway.toml")
-    child = spawn([sys.executable, "-m", "gateway", "up", "--config", config], log, _environment())
+    child = spawn([*command, "up", "--config", config], log, _environment())
     try:
         return Gateway(child, folder, _address(child, log))
     except BaseException:

@@ -4,7 +4,9 @@ Overload control as in DAGOR (Zhou et al. 2018): every 100 ms a threshold falls 
 overloaded and rises by 1 % when it is not, and the least important work is refused first. Whether it is
 overloaded is told by the least delay of a callback in the window, as CoDel (RFC 8289) tells a standing
 queue from a burst. What is in flight is bounded besides, so that a burst within one window queues for
-about ``wait_s`` and no longer.
+about ``wait_s``; the higher a rank, the further above that it may go (trunk reservation, as
+telephone exchanges keep lines free), so that those who are further on find room at the very moment when
+a crowd of newcomers fills all that it may.
 
 What all this goes by is part of each wave's policy. A process serves all waves, so of those that are
 under way the most careful value counts.
@@ -20,15 +22,19 @@ WINDOW_S = 0.1
 
 
 class Rank(IntEnum):
-    """What a request is worth, the first to be refused first. Pages and operators have no rank."""
+    """What a request is worth, the first to be refused first. Pages and operators have no rank.
+
+    The further on its sender is, the more: what is begun and never finished was served for nothing.
+    """
 
     FAR_POLL = 0  # the board, and whatever is not known
-    NEAR_POLL = 1  # a place or a receipt
-    JOIN = 2
+    JOIN = 1
+    NEAR_POLL = 2  # a place or a receipt: its sender has joined
     CLAIM = 3
     REGISTRATION = 4  # by the holder of a pass
 
 
+ROOM = (1.0, 1.0, 1.25, 1.5, 1.75)  # by rank, of what may be in flight: above 1 it is kept free
 THRESHOLD_MIN = 1 / len(Rank)  # registrations are bounded by what is in flight alone
 
 
@@ -107,7 +113,7 @@ def limits(
     """
     cut = len(Rank) * (1 - threshold)  # so many ranks are refused, the last of them in part
     shares = [max(0.0, min(1.0, 1 + rank - cut)) for rank in Rank]
-    found = [round(share * in_flight) for share in shares]
+    found = [round(share * room * in_flight) for share, room in zip(shares, ROOM, strict=True)]
     if intake_full:
         found[Rank.CLAIM] = found[Rank.REGISTRATION] = 0
     if claims_full:  # a pass in hand is a promise: its registration has room to the last

@@ -16,6 +16,7 @@ from gateway.web.negotiation import Language
 from gateway.web.refusals import Refusals
 
 CPU_SMOOTHING = 0.2
+QUICK_CPU_S = 15e-6  # of an answer or a refusal that no handler has seen
 HANDLED_MIN = 10  # in one window, before their CPU time means anything
 
 
@@ -26,6 +27,7 @@ class Gate:
         self.limits = limits(1.0, DEFAULTS.in_flight_max)  # by rank
         self.pending = 0  # handed to aiohttp and not answered
         self.handled = 0  # answered, ever
+        self.quick = 0  # answered or refused where their bytes arrived, ever
         self.shed: Counter[Rank] = Counter()  # since the last `take_shed`
         self._shed_before: Counter[Rank] = Counter()
         self.threshold = 1.0
@@ -33,6 +35,7 @@ class Gate:
         self.thresholds = DEFAULTS
         self.signals = Signals()
         self._cpu_s, self._cpu_seen_s, self._handled_seen = cpu_s, cpu_s(), 0
+        self._quick_seen = 0
         self._handler_cpu_s = 0.0
         self._refusals = Refusals("overloaded", problem_base)
 
@@ -75,7 +78,8 @@ class Gate:
         cpu_s, handled = self._cpu_s(), self.handled
         count = handled - self._handled_seen
         if count >= HANDLED_MIN:
-            sample_s = (cpu_s - self._cpu_seen_s) / count
+            quick_s = QUICK_CPU_S * (self.quick - self._quick_seen)
+            sample_s = max(0.0, cpu_s - self._cpu_seen_s - quick_s) / count
             weight = CPU_SMOOTHING if self._handler_cpu_s else 1.0
             self._handler_cpu_s += weight * (sample_s - self._handler_cpu_s)
-        self._cpu_seen_s, self._handled_seen = cpu_s, handled
+        self._cpu_seen_s, self._handled_seen, self._quick_seen = cpu_s, handled, self.quick

@@ -112,18 +112,14 @@ class Lane:
             text = cut  # its route will look at it closely
         elif cut and not is_spelled_like_ours(cut):
             return None
+        answer = None if fields.length else _answer(route, fields, text, now_s)
         rank, gate = route.rank, self.gate
+        if answer is not None:  # as cheap as a refusal, so it needs no room
+            gate.quick += 1
+            return (over_tls(answer) if tls else answer), end
         if rank is not None and (rank is Rank.JOIN or gate.pending >= gate.limits[rank]):
             return self._turn_away(rank, plan, peer, now_s, cut=cut, end=end, received=len(data))
-        if fields.length:
-            return None
-        try:
-            answer = route.answer(fields, text, now_s)
-        except PortUnavailableError:  # the room has not been seen yet
-            return None
-        if answer is None:
-            return None
-        return (over_tls(answer) if tls else answer), end
+        return None
 
     def _plan(self, head: bytes, plans: dict[bytes, Plan]) -> Plan | None:
         line_end = head.find(b"\r\n")
@@ -170,6 +166,7 @@ class Lane:
         fields, next_start = plan.fields, end + plan.fields.body_bytes
         if next_start > received or wants_html(fields.accept.decode()):
             return None  # its turn at the gate comes behind the parser
+        self.gate.quick += 1
         language = preferred_language(fields.accept_language.decode())
         answer = refusal(language, self._second.date)
         return (over_tls(answer) if plan.tls else answer), next_start
@@ -191,7 +188,7 @@ class Lane:
 
         It is in flight itself by now.
         """
-        rank = self._rank_of(method, path)
+        rank = self.rank_of(method, path)
         if rank is None or self.gate.pending <= self.gate.limits[rank]:
             return False
         self.gate.shed[rank] += 1
@@ -205,11 +202,12 @@ class Lane:
 
         """
         # A join's handler counts it, when it knows that a new ticket is asked for.
-        rank = self._rank_of(request.method, request.path)
+        rank = self.rank_of(request.method, request.path)
         if self._throttle is not None and rank not in {None, Rank.JOIN}:
             await self._throttle.poll(request, self._wave_ids)
 
-    def _rank_of(self, method: str, path: str) -> Rank | None:
+    def rank_of(self, method: str, path: str) -> Rank | None:
+        """Return what a request is worth; None where it is always let in."""
         method = "GET" if method == "HEAD" else method
         try:
             route = self._routes.get(f"{method} {path} HTTP/1.1".encode("ascii"))
@@ -218,6 +216,13 @@ class Lane:
         if route is not None:
             return route.rank
         return Rank.NEAR_POLL if path.startswith(_RECEIPTS) else Rank.FAR_POLL
+
+
+def _answer(route: Route, fields: Fields, text: bytes | None, now_s: float) -> bytes | None:
+    try:
+        return route.answer(fields, text, now_s)
+    except PortUnavailableError:  # the room has not been seen yet
+        return None
 
 
 def make_lane(services: PublicServices, pages: Pages | None, gate: Gate) -> Lane:

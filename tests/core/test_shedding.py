@@ -56,19 +56,29 @@ def test_no_rank_has_more_room_than_one_above_it_and_the_highest_all(
 ) -> None:
     found = limits(threshold, in_flight)
     assert all(low <= high for low, high in pairwise(found))
-    assert found[Rank.REGISTRATION] == in_flight
+    assert found[Rank.REGISTRATION] == limits(1.0, in_flight)[Rank.REGISTRATION]
     assert sum(0 < limit < in_flight for limit in found) <= 1  # one rank is cut through
 
 
-def test_at_rest_all_have_the_same_room_and_at_the_worst_registrations_alone() -> None:
-    assert limits(1.0, 40) == (40,) * 5
-    assert limits(0.9, 40) == (20, 40, 40, 40, 40)
-    assert limits(0.6, 40) == (0, 0, 40, 40, 40)
-    assert limits(THRESHOLD_MIN, 40) == (0, 0, 0, 0, 40)
+def test_at_rest_all_have_room_and_at_the_worst_registrations_alone() -> None:
+    assert limits(1.0, 40) == (40, 40, 50, 60, 70)
+    assert limits(0.9, 40) == (20, 40, 50, 60, 70)
+    assert limits(0.6, 40) == (0, 0, 50, 60, 70)
+    assert limits(THRESHOLD_MIN, 40) == (0, 0, 0, 0, 70)
+
+
+@given(flights)
+def test_newcomers_that_take_all_the_room_they_find_leave_some_to_those_further_on(
+    in_flight: int,
+) -> None:
+    found = limits(1.0, in_flight)
+    joined = found[Rank.JOIN]
+    assert all(found[rank] >= joined + 2 for rank in Rank if rank > Rank.JOIN)
+    assert found[Rank.REGISTRATION] * DEFAULTS.wait_ms / 1000 / in_flight < 0.030  # and it stays a short queue
 
 
 def test_a_full_intake_stops_claims_and_registrations_only() -> None:
-    assert limits(1.0, 40, intake_full=True) == (40, 40, 40, 0, 0)
+    assert limits(1.0, 40, intake_full=True) == (40, 40, 50, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from gateway.core.shedding import Rank, Signals, limits
-from gateway.web.gate import Gate
+from gateway.web.gate import QUICK_CPU_S, Gate
 from gateway.web.lane import Lane, make_lane
 from gateway.web.listener import Site
 from gateway.web.rendering import Pages
@@ -37,11 +37,12 @@ class Door:
         self.lane.gate.limits = tuple(0 if rank in ranks else 64 for rank in Rank)
 
     def of_each_rank(self) -> dict[Rank, bytes]:
-        ticket = self.house.ticket(50)
+        """Return one request of each rank that is more than a look for the lane."""
+        ticket = self.house.ticket(0)
         form = orjson.dumps(VALUES)
         bearer, json = f"Bearer {self.house.pass_()}", "application/json"
         return {
-            Rank.FAR_POLL: request(f"{WAVE}/board"),
+            Rank.FAR_POLL: request(f"{WAVE}/board?x=1"),
             Rank.NEAR_POLL: request(f"{WAVE}/place", Cookie=f"ticket.wave-1={ticket}"),
             Rank.JOIN: request(f"{WAVE}/tickets", "POST"),
             Rank.CLAIM: request(f"{WAVE}/pass", "POST", Authorization=f"Bearer {ticket}"),
@@ -75,14 +76,25 @@ async def test_a_rank_without_room_is_refused_without_redis_and_the_connection_s
 ) -> None:
     door.shut(*Rank)
     async with wire(door.site) as client:
+        asked = door.of_each_rank()
+        unread = asked.pop(Rank.FAR_POLL)
         for _ in range(3):
-            for data in door.of_each_rank().values():
+            for data in asked.values():
                 assert is_refusal(await client.ask(data))
-        assert (await client.ask(request("/waves/wave-1"))).status == 200
-        assert (await client.ask(request("/"))).status == 200
+        assert door.shed == Counter(dict.fromkeys(asked, 3))
+        assert door.lane.gate.handled == 0  # counted where it was taken: no handler has seen them
+        assert is_refusal(await client.ask(unread))
+        assert door.shed[Rank.FAR_POLL] == 1
     assert door.house.asked == []
-    assert door.shed == Counter(dict.fromkeys(Rank, 3))
-    assert door.lane.gate.handled == 0  # counted where it was taken: no handler has seen them
+
+
+async def test_what_the_lane_can_answer_needs_no_room(door: Door) -> None:
+    door.shut(*Rank)
+    waiting = request(f"{WAVE}/place", Cookie=f"ticket.wave-1={door.house.ticket(50)}")
+    looks = [request(f"{WAVE}/board"), waiting, request("/waves/wave-1"), request("/")]
+    async with wire(door.site) as client:
+        assert [(await client.ask(look)).status for look in looks] == [200] * 4
+    assert not door.shed
 
 
 @pytest.mark.parametrize("shut", range(len(Rank) + 1))
@@ -196,9 +208,10 @@ def test_refusals_are_spread_over_many_seconds() -> None:
 
 
 async def test_a_refusal_speaks_the_clients_language(door: Door) -> None:
-    door.shut(Rank.FAR_POLL)
+    door.shut(Rank.JOIN)
+    join = f"{WAVE}/tickets"
     titles = [
-        (await ask(door.site, request(f"{WAVE}/board", Accept_Language=language))).json["title"]
+        (await ask(door.site, request(join, "POST", Accept_Language=language))).json["title"]
         for language in ("id", "en")
     ]
     assert titles[0] != titles[1]
@@ -219,6 +232,12 @@ def test_the_limit_follows_what_a_handler_costs() -> None:
     for _ in range(100):
         gate.handled += 100
         cpu.spent_s += 100 * 0.0005
+        gate.turn(Signals())
+    assert gate.in_flight_max == 30
+    for _ in range(20):  # refusals come by the thousand, and are not what a handler costs
+        gate.handled += 100
+        gate.quick += 4_000
+        cpu.spent_s += 100 * 0.0005 + 4_000 * QUICK_CPU_S
         gate.turn(Signals())
     assert gate.in_flight_max == 30
     gate.handled += 3  # too few to tell anything
