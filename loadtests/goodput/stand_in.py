@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway import cli, compose, supervise
-from gateway.core.shedding import Rank
+from gateway.core.shedding import DEFAULTS, Rank, Signals, Thresholds
 from gateway.web.gate import Gate
 from gateway.web.lane import Lane
 from gateway.web.problems import Problem
@@ -31,9 +31,9 @@ class OpenGate(Gate):
         self.kept, self.limits = self.limits, OPEN
         self.in_handlers = 0
 
-    def turn(self, signals: Any) -> None:
+    def turn(self, signals: Signals, by: Thresholds = DEFAULTS) -> None:
         """Know the limits, and let everybody in."""
-        super().turn(signals)
+        super().turn(signals, by)
         self.kept, self.limits = self.limits, OPEN
 
 
