@@ -34,11 +34,13 @@ from gateway.redis.steering import RedisSteering
 from gateway.redis.tail import RedisTail
 from gateway.secrets import Secrets
 from gateway.services.admission import Admission, Ticker
+from gateway.services.changes import PolicyDesk
 from gateway.services.dead_letters import DeadLetters
 from gateway.services.front_door import FrontDoor
 from gateway.services.intake import Intake
 from gateway.services.operations import Condition, Operations
 from gateway.services.rooms import Rooms
+from gateway.services.steward import Steward
 from gateway.settings import Operator, Public, Settings
 from gateway.store_settings import sealed
 from gateway.watches import (
@@ -52,7 +54,7 @@ from gateway.web.cookies import Cookies
 from gateway.web.gate import Gate
 from gateway.web.lane import Lane, make_lane
 from gateway.web.listener import Site, start_site
-from gateway.web.operator import operator_app
+from gateway.web.operator import Services, operator_app
 from gateway.web.problems import ProblemStyle
 from gateway.web.public import PublicServices, public_app
 from gateway.web.rendering import Pages
@@ -120,20 +122,28 @@ async def serve(
         rooms = Rooms({p.id: p for p in programmes}, secrets.draw, time.monotonic)
         ticker = _ticker(settings, redis, rooms, metrics)
         await see_rooms(ticker, rooms)
-        operations = Operations(
-            rooms, redis.policies, redis.processes, condition, now_us=wall_clock_us
-        )
-        letters = DeadLetters(redis.tail)
+        operations = Operations(rooms, redis.processes, condition, now_us=wall_clock_us)
+        steward = Steward(rooms, redis.policies)
         services = _public_services(settings, programmes, secrets, redis, rooms, pages)
         app = public_app(services, page_style, partial(page_routes, pages=pages), meter=metrics)
         lane = make_lane(services, pages, Gate(style.base, time.process_time))
         public = await _site(settings.public, app, lane)
         operators = OperatorsFile(settings.secrets.dir)
         render = partial(metrics.render, rooms)
-        desk = operator_app(operations, operators, render, metrics, style, letters=letters)
-        operator = await _site(settings.operator, desk)
+        desk = Services(
+            operations,
+            PolicyDesk(rooms, redis.policies, redis.processes),
+            DeadLetters(redis.tail),
+            steward,
+            rooms,
+            redis.rooms,
+        )
+        key = secrets.console
+        behind = operator_app(desk, operators, render, metrics, style, console_key=key)
+        operator = await _site(settings.operator, behind)
         async with running(
             ticker.run,
+            steward.run,
             partial(watch_loop, metrics),
             partial(watch_pressure, lane, public, rooms, metrics, condition),
             partial(watch_safety, redis.safety, condition),

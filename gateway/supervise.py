@@ -19,7 +19,13 @@ from gateway.children import ReadySocket, Say
 from gateway.faults import ConfigurationError, Fault
 from gateway.metrics import metrics_directory, prepare
 from gateway.operators import renew_credential
-from gateway.secrets import exist, load_secrets, make_payload_keys, make_secrets
+from gateway.secrets import (
+    exist,
+    load_secrets,
+    make_console_key,
+    make_payload_keys,
+    make_secrets,
+)
 from gateway.settings import Operator, Public, Settings
 from gateway.system import System
 
@@ -113,6 +119,7 @@ def prepare_secrets(settings: Settings, programme_ids: Sequence[str] = ()) -> bo
         raise ConfigurationError(Fault(settings.secrets.dir, "", reason))
     if first:
         make_secrets(settings.secrets.dir)
+    make_console_key(settings.secrets.dir)
     if settings.intake.encrypt:
         make_payload_keys(settings.secrets.dir, programme_ids)
     load_secrets(settings.secrets.dir, programme_ids)

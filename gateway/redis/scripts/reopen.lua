@@ -13,7 +13,6 @@ if room.phase == 'recovering' then
     room.phase = room.near > 0 and 'open' or 'scheduled' -- the next step moves it on by time
     room.missing = room.missing + math.max(0, tonumber(ARGV[2]) - room.accepted)
     save_room(room)
-    redis.call('XADD', AUDIT, '*', 'revision', whole(room.revision), 'at_us', whole(server_us()),
-        'missing', whole(room.missing), unpack(ARGV, 3))
+    note(room, 'missing', whole(room.missing), unpack(ARGV, 3))
 end
 return { room.accepted, room.missing }
