@@ -76,17 +76,23 @@ def forecast(snapshot: Snapshot, policy: Policy, known: Habits, *, held_milli: i
     waiting = max(0, snapshot.issued - snapshot.called) + snapshot.stock
     moves_per_s = rate_per_s * known.steps
 
+    opens_in_s = (
+        0 if snapshot.opened else max(0, snapshot.opens_at_us - snapshot.now_us) // 1_000_000
+    )
+
     def wait_s(ahead: int) -> Range | None:
-        return pacing.eta_s(ahead, moves_per_s, None) if rate_per_s else None
+        told = pacing.eta_s(ahead, moves_per_s, None) if rate_per_s else None
+        return told and (opens_in_s + told[0], opens_in_s + told[1])
 
     uncalled = max(0, snapshot.issued - snapshot.called)
+    full_in_s = _full_in_s(snapshot, policy, known, rate_per_s, waiting / known.steps)
     return Forecast(
         rate_per_s=rate_per_s,
         held_by=held_by,
         first_s=wait_s(0),
         median_s=wait_s(uncalled // 2),
         last_s=wait_s(uncalled),
-        full_in_s=_full_in_s(snapshot, policy, known, rate_per_s, waiting / known.steps),
+        full_in_s=None if full_in_s is None else opens_in_s + full_in_s,
         polls_per_s=polls_per_s(snapshot, policy, rate_per_s, moves_per_s) if rate_per_s else 0.0,
         store_per_s=rate_per_s * known.completion,
         on_form=round(min(policy.form_cap, rate_per_s * dwell_s)),

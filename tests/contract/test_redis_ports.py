@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -313,8 +314,8 @@ async def test_i58_the_servers_chain_is_the_cores_and_an_edit_or_gap_shows(
     chain = await policies.chain(wave)
     assert (chain.count, chain.broken_at) == (7, None)
     name = key("t", wave.programme_id, wave.id, "audit")
-    third = valkey_client.xrange(name)[2][0]
-    valkey_client.xdel(name, third)
+    entries: Any = valkey_client.xrange(name)
+    valkey_client.xdel(name, entries[2][0])
     assert (await policies.chain(wave)).broken_at == 3
     valkey_client.xtrim(name, maxlen=0)
     assert (await policies.chain(wave)).broken_at == 1

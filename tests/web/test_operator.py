@@ -2,7 +2,7 @@
 
 import random
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -428,7 +428,7 @@ async def test_i58_every_action_that_is_refused_leaves_one_record_and_no_value_o
 ) -> None:
     viewer = Desk(house, client, Role.VIEWER)
     headers = {"X-Reason": "let me"}
-    refusals = {
+    refusals: dict[str, Callable[[], Awaitable[Any]]] = {
         "role-missing": lambda: viewer.put({"paused": True}, headers=headers),
         "revision-stale": lambda: desk.put({"paused": True}, revision="7", headers=headers),
         "revision-missing": lambda: desk.put({"paused": True}, revision=None, headers=headers),
