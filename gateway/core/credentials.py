@@ -67,6 +67,7 @@ ACCESS: Mapping[tuple[str, str], Role | None] = {
     ("DELETE", "/v1/session"): Role.VIEWER,
     ("GET", "/v1/status"): Role.VIEWER,
     ("GET", "/v1/waves/{wave}/trail"): Role.VIEWER,
+    ("GET", "/v1/waves/{wave}/forecast"): Role.VIEWER,
     ("GET", "/v1/waves/{wave}/policy"): Role.VIEWER,
     ("PUT", "/v1/waves/{wave}/policy"): Role.OPERATOR,
     ("POST", "/v1/waves/{wave}/undo"): Role.OPERATOR,

@@ -99,6 +99,10 @@ class PolicyDesk:
         """Return the policy in force."""
         return await self._policies.read(room.wave)
 
+    async def forecast(self, room: LiveRoom) -> dict[str, Any]:
+        """Return the plan of changing nothing."""
+        return plan(room, room.policy, room.policy, await self._shown_per_s())
+
     async def change(
         self, room: LiveRoom, revision: int, wish: Wish, by: By
     ) -> PolicyChange | Stale | Unconfirmed | tuple[Violation, ...]:

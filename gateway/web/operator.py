@@ -121,6 +121,7 @@ def _routes(
         "/v1/session": {"GET": console.session, "POST": console.login, "DELETE": console.logout},
         "/v1/status": {"GET": desk.status},
         "/v1/waves/{wave}/trail": {"GET": console.trail},
+        "/v1/waves/{wave}/forecast": {"GET": policies.forecast},
         "/v1/waves/{wave}/policy": {"GET": policies.read, "PUT": policies.change},
         "/v1/waves/{wave}/undo": {"POST": policies.undo},
         "/v1/tickets/{number}": {"GET": console.ticket},

@@ -42,6 +42,10 @@ class PolicyHandlers:
         read = await self._desk.read(self._room(request))
         return json_response(to_document(read.policy), revision=read.revision)
 
+    async def forecast(self, request: web.Request) -> web.Response:
+        """Say how the wave goes on under the policy in force; what would change stands beside it."""
+        return json_response(await self._desk.forecast(self._room(request)))
+
     async def change(self, request: web.Request) -> web.Response:
         """Change the fields that are sent, all or none; or only say what would be."""
         room, revision = self._room(request), _revision(request)
