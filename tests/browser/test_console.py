@@ -207,7 +207,7 @@ def test_a_launch_in_full_swing_makes_a_picture_to_show(
     expect(page.locator("#waiting")).to_have_text("592,949")
     expect(page.locator("#history tr")).to_have_count(5)
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         page.screenshot(path=SCREENS / f"launch-{scheme}.png", full_page=True)
     page.keyboard.press("r")
     page.keyboard.type("80")
