@@ -152,6 +152,7 @@ async def serve(
             ready()
             await told_to_stop.wait()
             condition.draining = True
+            await asyncio.sleep(settings.serve.unready_s)  # until the balancers know
             await public.close(settings.serve.drain_s)
         await operator.close(1.0)
     metrics.close()
@@ -195,7 +196,9 @@ async def _site(
     listener: Public | Operator, app: web.Application, lane: Lane | None = None
 ) -> Site:
     """Listen, sharing the address with the other processes of this machine."""
-    return await start_site(app, listener.host, listener.port, reuse_port=True, lane=lane)
+    return await start_site(
+        app, listener.host, listener.port, lane=lane, descriptor=listener.descriptor
+    )
 
 
 @asynccontextmanager

@@ -52,14 +52,19 @@ def whole(low: int, high: int, what: str) -> Meta:
     return Meta(ge=low, le=high, description=f"{what}: a whole number from {low} to {high}")
 
 
+Descriptor = Annotated[int, Meta(ge=-1, le=65_535, description="a descriptor, or -1 for none")]
+
+
 class Public(Table, frozen=True):
     host: Host = "127.0.0.1"
     port: Port = 8080
+    descriptor: Descriptor = -1  # of a socket that listens there already, from whoever started us
 
 
 class Operator(Table, frozen=True):
     host: Host = "127.0.0.1"
     port: Port = 8081
+    descriptor: Descriptor = -1
 
 
 class Redis(Table, frozen=True):
@@ -118,6 +123,7 @@ class SecretFiles(Table, frozen=True):
 
 class Serve(Table, frozen=True):
     processes: Annotated[int, whole(1, 64, "front-door processes")] = 2
+    unready_s: Annotated[int, whole(0, 60, "seconds from /readyz 503 to taking nobody")] = 0
     drain_s: Annotated[int, whole(1, 300, "seconds to finish what is under way")] = 25
     # auto: off on plain-HTTP loopback only; always: also there, behind a proxy that speaks TLS.
     secure_cookies: Literal["auto", "always"] = "auto"
