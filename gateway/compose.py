@@ -47,6 +47,7 @@ from gateway.watches import (
     check_safety,
     report_process,
     see_rooms,
+    watch_fleet,
     watch_loop,
     watch_safety,
 )
@@ -147,6 +148,7 @@ async def serve(
             partial(watch_loop, metrics),
             partial(watch_pressure, lane, public, rooms, metrics, condition),
             partial(watch_safety, redis.safety, condition),
+            partial(watch_fleet, redis.processes, rooms, condition),
             partial(report_process, redis.processes, operations, redis.fences),
         ):
             ready()

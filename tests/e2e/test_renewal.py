@@ -132,9 +132,7 @@ def test_settings_that_are_wrong_renew_nothing_and_say_why() -> None:
         text = settings.read_text()
         settings.write_text(text.replace("drain_s = 5", "drain_s = 5000\ncolour = 7"))
         gateway.signal(signal.SIGUSR1)
-        await wait_until(
-            lambda: "gateway: nothing was restarted" in gateway.lines, what="it is said"
-        )
+        wait_for(partial(has_said, gateway, "nothing was restarted"), what="it is said")
         assert any("serve.drain_s" in line for line in gateway.lines)
         assert any("serve.colour" in line for line in gateway.lines)
         assert gateway.children("gateway serve") == before
