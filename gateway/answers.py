@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.core.policy import Policy
+from gateway.core.policy_change import Timer
 from gateway.core.snapshot import Phase
 
 
@@ -152,6 +153,8 @@ class PolicyRevision:
 
     revision: int
     policy: Policy
+    timer: Timer | None = None  # what goes back by itself
+    at_us: int = 0  # when it came into force; 0: with the room
 
 
 @dataclass(frozen=True, slots=True)

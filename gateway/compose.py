@@ -34,17 +34,20 @@ from gateway.redis.steering import RedisSteering
 from gateway.redis.tail import RedisTail
 from gateway.secrets import Secrets
 from gateway.services.admission import Admission, Ticker
+from gateway.services.changes import PolicyDesk
 from gateway.services.dead_letters import DeadLetters
 from gateway.services.front_door import FrontDoor
 from gateway.services.intake import Intake
 from gateway.services.operations import Condition, Operations
 from gateway.services.rooms import Rooms
+from gateway.services.steward import Steward
 from gateway.settings import Operator, Public, Settings
 from gateway.store_settings import sealed
 from gateway.watches import (
     check_safety,
     report_process,
     see_rooms,
+    watch_fleet,
     watch_loop,
     watch_safety,
 )
@@ -53,7 +56,7 @@ from gateway.web.cookies import Cookies
 from gateway.web.gate import Gate
 from gateway.web.lane import Lane, make_lane
 from gateway.web.listener import Site, start_site
-from gateway.web.operator import operator_app
+from gateway.web.operator import Services, operator_app
 from gateway.web.problems import ProblemStyle
 from gateway.web.public import PublicServices, public_app
 from gateway.web.rendering import Pages
@@ -122,10 +125,8 @@ async def serve(
         rooms = Rooms({p.id: p for p in programmes}, secrets.draw, time.monotonic)
         ticker = _ticker(settings, redis, rooms, metrics)
         await see_rooms(ticker, rooms)
-        operations = Operations(
-            rooms, redis.policies, redis.processes, condition, now_us=wall_clock_us
-        )
-        letters = DeadLetters(redis.tail)
+        operations = Operations(rooms, redis.processes, condition, now_us=wall_clock_us)
+        steward = Steward(rooms, redis.policies)
         proxies = Proxies(settings.front.trusted)
         gate = Gate(style.base, time.process_time)
         throttle = partial(Throttle, proxies=proxies, gate=gate)
@@ -135,18 +136,30 @@ async def serve(
         public = await _site(settings.public, app, lane, proxies)
         operators = OperatorsFile(settings.secrets.dir)
         render = partial(metrics.render, rooms)
-        desk = operator_app(operations, operators, render, metrics, style, letters=letters)
-        operator = await _site(settings.operator, desk)
+        desk = Services(
+            operations,
+            PolicyDesk(rooms, redis.policies, redis.processes),
+            DeadLetters(redis.tail),
+            steward,
+            rooms,
+            redis.rooms,
+        )
+        key = secrets.console
+        behind = operator_app(desk, operators, render, metrics, style, console_key=key)
+        operator = await _site(settings.operator, behind)
         async with running(
             ticker.run,
+            steward.run,
             partial(watch_loop, metrics),
             partial(watch_pressure, lane, public, rooms, metrics, condition),
             partial(watch_safety, redis.safety, condition),
+            partial(watch_fleet, redis.processes, rooms, condition),
             partial(report_process, redis.processes, operations, redis.fences),
         ):
             ready()
             await told_to_stop.wait()
             condition.draining = True
+            await asyncio.sleep(settings.serve.unready_s)  # until the balancers know
             await public.close(settings.serve.drain_s)
         await operator.close(1.0)
     metrics.close()
@@ -201,8 +214,14 @@ async def _site(
     proxies: Proxies = Proxies(),  # noqa: B008  trusts nobody
 ) -> Site:
     """Listen, sharing the address with the other processes of this machine."""
-    host, port = listener.host, listener.port
-    return await start_site(app, host, port, reuse_port=True, lane=lane, proxies=proxies)
+    return await start_site(
+        app,
+        listener.host,
+        listener.port,
+        lane=lane,
+        proxies=proxies,
+        descriptor=listener.descriptor,
+    )
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ import click
 Document = Mapping[str, Any]
 ZONES = {7: "WIB", 8: "WITA", 9: "WIT"}
 COLOURS = {"open": "green", "prequeue": "cyan", "paused": "yellow", "recovering": "red"}
+TEXT_MAX = 60  # of a text as it is told; ``--json`` tells it whole
 NAMES = {"rate_per_s": "rate"}  # said so by its own command
 
 
@@ -47,6 +48,9 @@ def _wave_text(wave: Document, now: datetime) -> str:
         lines.append(held)
     elif policy.get("autopilot") == "auto":
         lines.append("autopilot: no delivery steers")
+    if wave.get("timer"):
+        back = ", ".join(f"{n} {value_text(n, v)}" for n, v in wave["timer"]["fields"].items())
+        lines.append(f"at {wave['timer']['until'][11:16]} back to {back}")
     if policy["message"]:
         lines.append(f"message: {policy['message']}")
     if wave["missing"]:
@@ -75,8 +79,13 @@ def _when(wave: Document, now: datetime) -> str:
 
 
 def _clock(instant: datetime) -> str:
+    return f"{instant:%a %d %b %Y %H:%M} {zone_of(instant)}"
+
+
+def zone_of(instant: datetime) -> str:
+    """Return the name of the instant's zone."""
     hours = (instant.utcoffset() or timedelta()).total_seconds() / 3600
-    return f"{instant:%a %d %b %Y %H:%M} {ZONES.get(int(hours), instant.strftime('%z'))}"
+    return ZONES.get(int(hours), instant.strftime("%z"))
 
 
 def duration(seconds: float) -> str:
@@ -146,7 +155,7 @@ def value_text(name: str, value: Any) -> str:
         case bool():
             return "yes" if value else "no"
         case str():
-            return f'"{value}"'
+            return f'"{value if len(value) <= TEXT_MAX else value[: TEXT_MAX - 1] + "…"}"'
         case int() | float():
             text = (
                 f"{value:,.3f}".rstrip("0").rstrip(".")
@@ -162,23 +171,6 @@ def policy_text(wave_id: str, revision: int, policy: Document) -> str:
     """Return a policy as a table."""
     rows = [f"  {name:<29}{value_text(name, value)}" for name, value in policy.items()]
     return "\n".join([f"{wave_id}  revision {revision}", *rows])
-
-
-def audit_text(records: Sequence[Document]) -> str:
-    """Return the records as a table, newest first."""
-    header = ("REV", "AT", "WAVE", "WHO", "CHANGE", "REASON")
-    rows = [
-        (
-            str(record["revision"]),
-            f"{datetime.fromisoformat(record['at']):%Y-%m-%d %H:%M:%S}",
-            record["wave"],
-            record["who"],
-            changes_text(record["changes"]) or record.get("did", ""),
-            record["reason"] or "-",
-        )
-        for record in records
-    ]
-    return _table([header, *rows])
 
 
 def letters_text(letters: Sequence[Document]) -> str:
@@ -197,7 +189,7 @@ def letters_text(letters: Sequence[Document]) -> str:
         )
         for letter in letters
     ]
-    return _table([header, *rows])
+    return table([header, *rows])
 
 
 def sweep_text(name: str, sweep: Document) -> str:
@@ -206,9 +198,10 @@ def sweep_text(name: str, sweep: Document) -> str:
     return f"{name}: {sweep['checked']:,} receipts compared in {sweep['cost_s']:.1f} s, {found}"
 
 
-def _table(table: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows with their columns one below the other."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
+        for row in rows
     )

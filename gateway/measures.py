@@ -49,6 +49,7 @@ COUNTED: tuple[Measure, ...] = (
         "Recorded, and not in the store any more.",
         "programme",
     ),
+    _counted("gateway_promises_total", "counter", "Told waits that came due.", "wave", "kept"),
     _counted("gateway_event_loop_lag_seconds", "gauge", "Worst delay of a callback in a second."),
     _counted("gateway_requests_shed_total", "counter", "Refused for lack of room.", "rank"),
     _counted("gateway_throttled_total", "counter", "Refused for asking too often.", "class"),

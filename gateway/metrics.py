@@ -86,6 +86,7 @@ class Metrics:
         self._failures = {failure: failures.labels(failure.value) for failure in Failure}
         self._bound: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._bound_problems: dict[str, Counter] = {}
+        self._promises: dict[str, tuple[int, int]] = {}  # by wave: kept and broken, as counted
 
     def answered(self, method: str, route: str, status: int, took_s: float) -> None:
         """Count one answer; ``route`` is a pattern, so there are as many labels as routes."""
@@ -133,9 +134,16 @@ class Metrics:
             bound = self._bound_problems[code] = self._problems.labels(code)
         bound.inc()
 
-    def ticked(self, _room: LiveRoom) -> None:
-        """Count a tick that has brought a snapshot."""
+    def ticked(self, room: LiveRoom) -> None:
+        """Count a tick that has brought a snapshot, and the promises that it has settled."""
         self._ticked.inc()
+        kept, broken = room.promises.kept, room.promises.made - room.promises.kept
+        known = self._promises.get(room.wave.id, (0, 0))
+        if (kept, broken) != known:
+            self._promises[room.wave.id] = kept, broken
+            told: Counter = self._made["gateway_promises_total"]
+            told.labels(room.wave.id, "yes").inc(kept - known[0])
+            told.labels(room.wave.id, "no").inc(broken - known[1])
 
     def missed(self, _room: LiveRoom, _error: PortError) -> None:
         """Count a tick that has failed."""

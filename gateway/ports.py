@@ -33,6 +33,7 @@ from gateway.answers import (
     Stocks,
 )
 from gateway.core.policy import Policy
+from gateway.core.policy_change import Timer
 from gateway.core.programme import Wave
 from gateway.core.snapshot import Snapshot
 
@@ -175,9 +176,14 @@ class PolicyPort(Protocol):
         """Return the policy in force."""
 
     async def change(
-        self, wave: Wave, revision: int, policy: Policy, audit: Mapping[str, str]
+        self,
+        wave: Wave,
+        revision: int,
+        policy: Policy,
+        audit: Mapping[str, str],
+        timer: Timer | None = None,
     ) -> PolicyRevision | Stale:
-        """Replace revision ``revision``, and append one audit record in the same step."""
+        """Replace revision ``revision`` and its timer, and append one audit record in the same step."""
 
 
 class SteeringPort(Protocol):

@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 Host = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9.:_-]{1,253}\Z", description="a host or address")]
+Descriptor = Annotated[int, Meta(ge=-1, le=65_535, description="a descriptor, or -1 for none")]
 Port = Annotated[
     int, Meta(ge=0, le=65_535, description="a port: 1 to 65535, or 0 for any free one")
 ]

@@ -18,6 +18,7 @@ from gateway.core.hops import networks
 from gateway.faults import ConfigurationError, Fault
 from gateway.setting_kinds import (
     Cidr,
+    Descriptor,
     FilePath,
     Host,
     OptionalPath,
@@ -39,6 +40,7 @@ LOOPBACK = re.compile(r"http://(localhost|127\.[0-9.]+|\[::1\])([:/].*)?")
 class Public(Table, frozen=True):
     host: Host = "127.0.0.1"
     port: Port = 8080
+    descriptor: Descriptor = -1  # of a socket that listens there already, from whoever started us
 
 
 class Front(Table, frozen=True):
@@ -57,6 +59,7 @@ class Front(Table, frozen=True):
 class Operator(Table, frozen=True):
     host: Host = "127.0.0.1"
     port: Port = 8081
+    descriptor: Descriptor = -1
 
 
 class Redis(Table, frozen=True):
@@ -115,6 +118,7 @@ class SecretFiles(Table, frozen=True):
 
 class Serve(Table, frozen=True):
     processes: Annotated[int, whole(1, 64, "front-door processes")] = 2
+    unready_s: Annotated[int, whole(0, 60, "seconds from /readyz 503 to taking nobody")] = 0
     drain_s: Annotated[int, whole(1, 300, "seconds to finish what is under way")] = 25
     # auto: off on plain-HTTP loopback only; always: also there, behind a proxy that speaks TLS.
     secure_cookies: Literal["auto", "always"] = "auto"

@@ -4,7 +4,7 @@ Every field has a type, a range and a default here and nowhere else; ``BOUNDS`` 
 the tables in README.md and of the operator's error texts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -143,21 +143,30 @@ def validate(changes: Mapping[str, Any], base: Policy) -> Policy | tuple[Violati
         for name in changes
         if name not in BOUNDS
     ]
-    checked = (_check(name, value) for name, value in changes.items() if name in BOUNDS)
-    violations += [violation for violation in checked if violation is not None]
-    if violations:
-        return tuple(violations)
-    merged = asdict(base) | dict(changes)
+    known = {name: value for name, value in changes.items() if name in BOUNDS}
+    refused = {name: found for name, value in known.items() if (found := _check(name, value))}
+    merged = asdict(base) | {name: known[name] for name in known if name not in refused}
     for name in ("rate_per_s", "floor_per_s"):
         merged[name] = round(float(merged[name]) * RATE_MILLI) / RATE_MILLI
     policy = Policy(**merged)
+    violations += refused.values()
+    violations += [
+        found for found in _check_together(policy) if not _PAIRS[found.code] & refused.keys()
+    ]
+    return tuple(violations) or policy
+
+
+_PAIRS = {"burst": {"burst", "rate_per_s"}, "floor": {"floor_per_s", "rate_per_s"}}
+
+
+def _check_together(policy: Policy) -> Iterator[Violation]:
+    """Yield what only two fields together get wrong; where one of them is, that is all there is to say."""
     if policy.burst > max(1.0, policy.rate_per_s):
         detail = f"burst {policy.burst} is more than one second of rate {policy.rate_per_s:g}"
-        return (Violation("/burst", "burst", detail),)
+        yield Violation("/burst", "burst", detail)
     if policy.floor_per_s > policy.rate_per_s:
         detail = f"floor {policy.floor_per_s:g} is above the rate {policy.rate_per_s:g}"
-        return (Violation("/floor_per_s", "floor", detail),)
-    return policy
+        yield Violation("/floor_per_s", "floor", detail)
 
 
 def diff(old: Policy, new: Policy) -> dict[str, tuple[Any, Any]]:

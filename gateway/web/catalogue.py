@@ -78,6 +78,8 @@ CATALOGUE: Mapping[str, Entry] = {
     "credential-missing": Entry(401, "Kredensial tidak ada", "Credential missing", "Kirim kredensial operator sebagai Bearer.", "Send an operator credential as Bearer."),
     "credential-invalid": Entry(401, "Kredensial tidak valid", "Credential invalid", "Kredensial ini tidak berlaku.", "This credential is not valid."),
     "role-missing": Entry(403, "Peran tidak cukup", "Role missing", "Kredensial ini tidak memiliki peran yang diperlukan.", "This credential lacks the role that is needed."),
+    "confirmation-missing": Entry(428, "Konfirmasi diperlukan", "Confirmation missing", "Langkah ini besar; ulangi nilainya.", "This step is severe; repeat its value with confirm."),
+    "revision-unknown": Entry(409, "Revisi tidak dikenal", "Revision unknown", "Tidak ada catatan yang menuju revisi itu.", "No record leads back to that revision."),
     "policy-invalid": Entry(422, "Kebijakan tidak valid", "Policy invalid", "Tidak ada yang diubah.", "Nothing was changed."),
     "revision-stale": Entry(412, "Revisi usang", "Revision stale", "Kebijakan sudah diubah; baca lagi.", "The policy has changed; read it again."),
     "revision-missing": Entry(428, "Revisi tidak disebut", "Revision missing", "Kirim If-Match dengan revisi yang dibaca.", "Send If-Match with the revision you read."),

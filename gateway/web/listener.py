@@ -4,6 +4,7 @@ aiohttp's own factory of connections drops all limits when one keyword is misspe
 """
 
 import asyncio
+import socket
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from gateway.web.problems import STYLE, Problem, ProblemStyle, answer_exception
 from gateway.web.security import check_head, harden, without_expectation
 
 BACKLOG_MAX = 1_024
+LINGER_S_MAX, LINGER_LOOK_S = 2.0, 0.05  # for kept connections to ask once more
 
 
 class UnfitRuntimeError(RuntimeError):
@@ -150,14 +152,22 @@ class Site:
     listener: Listener
     port: int
     _runner: Runner
-    _site: web.TCPSite
+    _site: web.BaseSite
 
     async def close(self, drain_s: float) -> None:
-        """Take no more connections, let what is under way finish within ``drain_s``, and end."""
+        """Take no more connections, let what is under way finish within ``drain_s``, and end.
+
+        Kept connections are answered once more, and told to close, before they are closed from here: a
+        request that was on its way meanwhile would find nobody.
+        """
         self.listener.draining = True
         self.listener.lane = None
         await self._site.stop()
         await asyncio.sleep(0)  # what has just been accepted begins
+        for _ in range(round(min(LINGER_S_MAX, drain_s / 2) / LINGER_LOOK_S)):
+            if not self.listener.connections:
+                break
+            await asyncio.sleep(LINGER_LOOK_S)
         self.listener.pre_shutdown()
         await self.listener.shutdown(drain_s)
         await self._runner.cleanup()
@@ -174,6 +184,7 @@ async def start_site(
     per_address_max: int = PER_ADDRESS_MAX,
     lane: Lane | None = None,
     proxies: Proxies = Proxies(),  # noqa: B008  trusts nobody
+    descriptor: int = -1,  # of a socket that listens there already: it outlives this process
 ) -> Site:
     """Serve an application; port 0 takes any free one.
 
@@ -186,13 +197,21 @@ async def start_site(
     runner = Runner(app, deadlines, Crowd(connections_max, per_address_max), lane, proxies)
     try:
         await runner.setup()
-        site = web.TCPSite(runner, host, port, backlog=BACKLOG_MAX, reuse_port=reuse_port)
+        site: web.BaseSite
+        if descriptor >= 0:
+            inherited = socket.socket(fileno=descriptor)
+            inherited.setblocking(False)
+            port = inherited.getsockname()[1]
+            site = web.SockSite(runner, inherited, backlog=BACKLOG_MAX)
+        else:
+            site = web.TCPSite(runner, host, port, backlog=BACKLOG_MAX, reuse_port=reuse_port)
         await site.start()
     except BaseException:
         await runner.cleanup()
         raise
     assert isinstance(runner.server, Listener)
-    return Site(runner.server, site.port, runner, site)
+    port = site.port if isinstance(site, web.TCPSite) else port
+    return Site(runner.server, port, runner, site)
 
 
 def check_runtime() -> None:

@@ -120,7 +120,7 @@ class Twins(RoomMachine):
     def _change_policy(self, policy: Policy) -> Any:
         numbers = policy_numbers(policy)
         revision = self.room.revision
-        args = revision - 1, "{}", len(numbers), *numbers, "who", "me"
+        args = revision - 1, "{}", "", len(numbers), *numbers, "who", "me"
         answer = self._run("change_policy", *args)
         assert self._run("change_policy", *args) == [0, revision], "a stale revision is refused"
         return answer

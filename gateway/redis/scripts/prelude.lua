@@ -13,8 +13,8 @@
 -- KEYS[10] intake    stream  accepted registrations; no TTL, <= intake_cap
 -- KEYS[11] persons   hash    person digest -> receipt, the whole programme's; no TTL, <= sum of quotas
 -- KEYS[12] receipts  hash    receipt -> "wave|person|content|accepted_at_us|recorded_at_us|state"; no TTL
--- KEYS[13] policy    hash    revision, document (JSON); no TTL
--- KEYS[14] audit     stream  one record per change; no TTL
+-- KEYS[13] policy    hash    revision, document (JSON), timer (JSON), at_us, noted; head of the audit; no TTL
+-- KEYS[14] audit     stream  one record per action, chained by hash; no TTL, <= 100,000
 -- KEYS[15] dead      stream  entries the store will never take; no TTL
 -- KEYS[16] settled   stream  entries the store says it has, until they are read back; no TTL, <= 100,000
 -- ARGV[1]  fence     the caller's 'epoch:issued:accepted' (16 hex digits, two counters it has seen);
@@ -41,6 +41,22 @@ end
 local function server_us()
     local time = redis.call('TIME')
     return time[1] * 1000000 + time[2]
+end
+
+local AUDIT_MAX = 100000
+
+-- Append one record to the audit, chained to the one before it. Twin of core/audit.link.
+local function note(room, ...)
+    local head = redis.call('HGET', POLICY, 'head') or ''
+    local record = { 'revision', whole(room.revision), 'at_us', whole(server_us()), 'previous', head, ... }
+    local parts = {}
+    for index, part in ipairs(record) do
+        parts[index] = #part .. ':' .. part
+    end
+    head = redis.sha1hex(table.concat(parts))
+    record[#record + 1], record[#record + 2] = 'hash', head
+    redis.call('XADD', AUDIT, 'MAXLEN', '~', AUDIT_MAX, '*', unpack(record))
+    redis.call('HSET', POLICY, 'head', head)
 end
 
 -- Say whether the room is another, or less, than its caller has seen. A lesser room is closed at once

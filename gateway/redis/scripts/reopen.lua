@@ -14,7 +14,6 @@ if room.phase == 'recovering' then
     room.missing = room.missing + math.max(0, sought - room.accepted)
     redis.call('HDEL', ROOM, 'sought')
     save_room(room)
-    redis.call('XADD', AUDIT, '*', 'revision', whole(room.revision), 'at_us', whole(server_us()),
-        'missing', whole(room.missing), unpack(ARGV, 2))
+    note(room, 'missing', whole(room.missing), unpack(ARGV, 2))
 end
 return { room.accepted, room.missing }

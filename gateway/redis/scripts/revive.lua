@@ -41,6 +41,5 @@ for _, entry in ipairs(entries) do
     end
 end
 save_room(room)
-redis.call('XADD', AUDIT, '*', 'revision', whole(room.revision), 'at_us', whole(now_us),
-    'dead_before', whole(before), 'dead_after', whole(before - revived), unpack(ARGV, 4 + n))
+note(room, 'dead_before', whole(before), 'dead_after', whole(before - revived), unpack(ARGV, 4 + n))
 return { revived, before - revived }
