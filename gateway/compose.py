@@ -9,9 +9,8 @@ import asyncio
 import os
 import random
 import secrets as system_random
-import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from functools import partial
@@ -19,6 +18,7 @@ from functools import partial
 from aiohttp import web
 
 from gateway.core.programme import Programme
+from gateway.lifecycle import process_name, running, stop_on_signals, wall_clock_us
 from gateway.logs import configure
 from gateway.metrics import Metrics, metrics_directory
 from gateway.operators import OperatorsFile
@@ -222,37 +222,3 @@ async def _site(
         proxies=proxies,
         descriptor=listener.descriptor,
     )
-
-
-@asynccontextmanager
-async def running(
-    *watches: Callable[[asyncio.Event], Coroutine[None, None, None]],
-) -> AsyncIterator[None]:
-    """Run what watches beside the listeners, and end it with them."""
-    stop = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        for watch in watches:
-            tasks.create_task(watch(stop))
-        try:
-            yield
-        finally:
-            stop.set()
-
-
-def process_name() -> str:
-    """Return this process's name in the table of processes."""
-    return f"{os.uname().nodename}-{os.getpid()}"
-
-
-def wall_clock_us() -> int:
-    """Return this machine's clock: ages are measured with it."""
-    return time.time_ns() // 1_000
-
-
-def stop_on_signals() -> asyncio.Event:
-    """Return what SIGTERM and SIGINT set."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    return stop

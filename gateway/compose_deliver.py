@@ -11,15 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from gateway.compose import (
-    Programmes,
-    Redis,
-    process_name,
-    redis_adapters,
-    running,
-    stop_on_signals,
-    wall_clock_us,
-)
+from gateway.compose import Programmes, Redis, redis_adapters
+from gateway.lifecycle import process_name, running, stop_on_signals, wall_clock_us
 from gateway.logs import configure
 from gateway.metrics import Metrics, metrics_directory
 from gateway.secrets import Secrets

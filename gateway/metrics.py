@@ -7,23 +7,20 @@ so the one that is scraped tells it from its snapshot.
 
 import asyncio
 import os
-from collections.abc import Iterable, Iterator
-from importlib.metadata import version
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from gateway.core.breaker import Circuit
 from gateway.core.flood import Throttled
 from gateway.core.shedding import Rank
-from gateway.core.snapshot import Phase
-from gateway.measures import BUILD, COUNTED, PHASE, TOLD, Measure
+from gateway.measures import COUNTED, Measure
 from gateway.ports import PortError, Recording, Stocks
+from gateway.room_families import RoomFamilies
 from gateway.services.delivery_meter import Failure
 from gateway.services.rooms import LiveRoom
 
@@ -209,39 +206,12 @@ class Metrics:
                 mark_process_dead(pid, str(self._directory))  # type: ignore[no-untyped-call]
         registry = CollectorRegistry()
         MultiProcessCollector(registry, str(self._directory))  # type: ignore[no-untyped-call]
-        registry.register(_Told(rooms))
+        registry.register(RoomFamilies(rooms))
         return generate_latest(registry)
 
     def close(self) -> None:
         """Close this process's files; the counts stay."""
         values.close_all_multiprocess_files()  # type: ignore[no-untyped-call]
-
-
-class _Told:
-    """Makes families from snapshots, at the moment of the scrape."""
-
-    def __init__(self, rooms: Iterable[LiveRoom]) -> None:
-        self._seen = [(room.wave.id, room.snapshot, room.policy) for room in rooms if room.snapshot]
-
-    def collect(self) -> Iterator[Family]:
-        build = _family(BUILD)
-        build.add_metric([version("registration-gateway")], 1)
-        yield build
-        for measure, value in TOLD:
-            family = _family(measure)
-            for wave_id, snapshot, policy in self._seen:
-                family.add_metric([wave_id], value(snapshot, policy))
-            yield family
-        phases = _family(PHASE)
-        for wave_id, snapshot, _ in self._seen:
-            for phase in Phase:
-                phases.add_metric([wave_id, phase.value], float(snapshot.phase is phase))
-        yield phases
-
-
-def _family(measure: Measure) -> CounterMetricFamily | GaugeMetricFamily:
-    family = CounterMetricFamily if measure.kind == "counter" else GaugeMetricFamily
-    return family(measure.name, measure.meaning, labels=measure.labels)
 
 
 def _make(measure: Measure) -> Counter | Gauge | Histogram:

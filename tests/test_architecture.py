@@ -26,12 +26,18 @@ RINGS: dict[str, tuple[str, list[str]]] = {  # ring -> (modules as a pattern, ri
     "redis": (r"gateway\.redis(\..+)?", ["core", "ports"]),
     "stores": (r"gateway\.stores(\..+)?", ["core", "ports"]),
     "web": (r"gateway\.web(\..+)?", ["core", "ports", "services"]),
-    "observation": (r"gateway\.(measures|metrics|logs)", ["core", "ports", "services"]),
+    "observation": (
+        r"gateway\.(measures|metrics|room_families|logs)",
+        ["core", "ports", "services"],
+    ),
     "configuration": (
         r"gateway\.(settings|setting_kinds|configuration|programmes|programme_documents|operators|secrets|faults)",
         ["core"],
     ),
-    "composition": (r"gateway\.(compose|compose_deliver|pressure|watches|store_settings)", ALL),
+    "composition": (
+        r"gateway\.(compose|compose_deliver|lifecycle|pressure|watches|store_settings)",
+        ALL,
+    ),
     "command line": (
         TOOLS,
         [*ALL, "composition"],

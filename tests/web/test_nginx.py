@@ -187,7 +187,7 @@ async def test_what_clients_say_of_themselves_ends_at_nginx(pair: Pair) -> None:
 async def test_a_refusal_of_the_gateway_goes_through_as_it_is(pair: Pair) -> None:
     pair.gate.limits = (0,) * len(Rank)
     for _ in range(3):
-        answer = await ask(pair.nginx, request(f"{WAVE}/board"))
+        answer = await ask(pair.nginx, request(f"{WAVE}/tickets", "POST"))
         assert (answer.status, answer.code) == (503, "overloaded")
         assert int(answer.headers["retry-after"]) == -(-answer.json["retry_in_ms"] // 1000)
 
