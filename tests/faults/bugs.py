@@ -99,11 +99,14 @@ KILLS = tuple(Fault(1.6 + 0.6 * n, Kind.KILL_DELIVER, 0, 0.02) for n in range(5)
 
 # Redis forgets while deliveries have a batch in hand, and one of them sleeps through the whole recovery.
 SLEPT_THROUGH = (
-    Fault(0.8, Kind.STORE_DOWN, 0, 3.7),  # before the first registration: both have some in hand
-    Fault(2.8, Kind.STOP_DELIVER, 1, 10.0),
-    Fault(3.0, Kind.EMPTIED, 0, 0.0),
+    Fault(0.8, Kind.STORE_DOWN, 0, 6.7),  # before the first registration: both have some in hand
+    Fault(5.5, Kind.STOP_DELIVER, 1, 10.0),
+    Fault(6.0, Kind.EMPTIED, 0, 0.0),
+    Fault(
+        16.0, Kind.SLEEP_VALKEY, 0, 0.1
+    ),  # until then people come, who take every place once more
 )
-CROWDED = Terms(applicants=70, quota=30, burst=6)
+CROWDED = Terms(applicants=80, quota=12, burst=6)
 
 BUGS: dict[str, Bug] = {
     "everysec": Bug(("I-1:", "I-7:"), partial(_schedule, "everysec", *POWER, unsafe=True)),
