@@ -15,11 +15,14 @@ from random import Random
 
 import pytest
 
+from gateway.core.shedding import Rank, Signals
+from gateway.web.problems import ProblemStyle
 from loadtests.goodput import chart
 from loadtests.goodput.connections import ANSWER_S_MAX, Connections
 from loadtests.goodput.crowd import Crowd
 from loadtests.goodput.forms import forms_of
 from loadtests.goodput.servers import MIDDLEWARE, NONE, OURS
+from loadtests.goodput.stand_in import OPEN, SEAMS, OpenGate, shed_by_middleware
 from loadtests.goodput.steps import DEADLINE_S, Step, good, quantile, rates_per_s, regained_s
 from loadtests.goodput.verdict import UNLOADED, Findings, doubts, figures
 from loadtests.goodput.way import (
@@ -37,6 +40,8 @@ from loadtests.goodput.way import (
     way,
 )
 from tests.support import wait_until
+from tests.web.house import House
+from tests.web.wire import ask, serving
 
 BODIES = {
     "join": b'{"ticket":"T","number":7,"phase":"open","poll_s":1.0}',
@@ -326,6 +331,25 @@ async def test_applicants_arrive_by_the_clock_though_nobody_is_answered() -> Non
     assert seen.sent["join"] >= seen.begun  # the flighty have sent theirs again
     assert len(seen.lags_s) >= seen.begun
     assert min(seen.lags_s) >= 0
+
+
+@pytest.mark.parametrize(("kept", "status"), [(0, 503), (64, 201)])
+async def test_the_stand_in_refuses_in_its_middleware_what_the_gate_would(
+    kept: int, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seam in ("public_app", "make_lane"):
+        monkeypatch.setitem(SEAMS, seam, SEAMS[seam])  # put back at the end
+    shed_by_middleware()
+    house, gate = House(), OpenGate("https://gateway.example/problems", time.process_time)
+    lane = SEAMS["make_lane"](house.services, None, gate)
+    gate.turn(Signals())
+    assert gate.limits == OPEN
+    gate.kept = (kept,) * len(Rank)
+    async with serving(SEAMS["public_app"](house.services, ProblemStyle()), lane=lane) as site:
+        join = await ask(site, request(b"POST", "/v1/waves/wave-1/tickets"))
+    assert join.status == status
+    assert gate.handled == 1  # a handler has seen it all the same
+    assert gate.in_handlers == 0
 
 
 # --- what is made of it --------------------------------------------------------------------------------
