@@ -1,54 +1,57 @@
 """What a person reads after a run: one page, the reason for the verdict in its last line."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from loadtests.evidence import Evidence
-from loadtests.verdict import (
-    LAG_P99_MS_MAX,
-    broken,
-    findings,
-    is_generator_limited,
+from loadtests.journal import Totals
+from loadtests.scenario import Scenario
+from loadtests.verdict import broken, findings, limits
+
+NAMES = (
+    *("home", "page", "board", "join", "place", "leave"),
+    *("claim", "extend", "form", "submit", "receipt"),
 )
 
-NAMES = ("page", "board", "join", "place", "leave", "claim", "form", "submit", "receipt")
 
-
-def page(evidence: Evidence, tally: Mapping[str, Any], seed: int) -> str:
+def page(evidence: Evidence, totals: Totals, scenario: Scenario) -> str:
     """Return the whole page."""
-    return "\n".join(
-        [
-            "",
-            *_head(evidence, tally, seed),
-            "",
-            *_table(tally),
-            "",
-            *_promises(evidence),
-            "",
-            _last_line(evidence),
-        ]
-    )
+    parts = (_head(evidence, totals, scenario), _names(totals), _habits(totals, scenario))
+    lines = [line for part in (*parts, _promises(evidence)) for line in ("", *part)]
+    return "\n".join([*lines, "", last_line(evidence)])
 
 
-def _head(evidence: Evidence, tally: Mapping[str, Any], seed: int) -> Iterator[str]:
+def _head(evidence: Evidence, totals: Totals, scenario: Scenario) -> Iterator[str]:
     terms = evidence.terms
-    took_s = tally["ended_s"] - tally["began_s"]
-    requests = sum(sum(words.values()) for words in evidence.answers.values())
-    p50_ms, p99_ms, most_ms = tally["lags_ms"]
+    took_s = totals.ended_s - totals.began_s
+    p50_ms, p99_ms, most_ms = totals.lags.spread_ms()
     wave = f"{terms.rate_per_s:g}/s, burst {terms.burst}, {terms.quota:,} places"
-    yield f"  applicants   {terms.people:,}, seed {seed}; the wave: {wave}"
-    yield f"  requests     {requests:,} in {took_s:.1f} s, {requests / max(took_s, 0.1):,.0f}/s"
+    peak = max((counts["requests"] for counts in totals.seconds.values()), default=0)
+    yield f"  crowd        {scenario.name}: {terms.people:,} people, seed {scenario.seed}; {wave}"
+    yield f"  compression  a launch day {scenario.profile.compression:g} times as fast"
+    yield (
+        f"  requests     {totals.requests:,} answered in {took_s:.1f} s, "
+        f"{totals.requests / max(took_s, 0.1):,.0f}/s, busiest second {peak:,}"
+    )
     yield f"  generator    late by p50 {p50_ms:.1f}, p99 {p99_ms:.1f}, at most {most_ms:.1f} ms"
 
 
-def _table(tally: Mapping[str, Any]) -> Iterator[str]:
-    yield f"  {'':<10}{'count':>9}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}   answers"
+def _names(totals: Totals) -> Iterator[str]:
+    yield f"  {'':<13}{'count':>10}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}   answers"
     for name in NAMES:
-        if name in tally["answers"]:
-            words = tally["answers"][name]
-            times = "".join(f"{time_ms:>9.1f}" for time_ms in tally["times_ms"][name])
-            said = ", ".join(f"{word} x {count:,}" for word, count in sorted(words.items()))
-            yield f"  {name:<10}{sum(words.values()):>9,}{times}   {said}"
+        if words := totals.words(name=name):
+            times = "".join(f"{ms:>9.1f}" for ms in totals.times(name=name).spread_ms())
+            yield f"  {name:<13}{words.total():>10,}{times}   {_said(words)}"
+
+
+def _habits(totals: Totals, scenario: Scenario) -> Iterator[str]:
+    for habit in scenario.shares:
+        if words := totals.words(habit=habit):
+            times = "".join(f"{ms:>9.1f}" for ms in totals.times(habit=habit).spread_ms())
+            yield f"  {habit:<13}{words.total():>10,}{times}   {_said(words)}"
+
+
+def _said(words: Mapping[str, int]) -> str:
+    return ", ".join(f"{word} x {count:,}" for word, count in sorted(words.items()))
 
 
 def _promises(evidence: Evidence) -> Iterator[str]:
@@ -56,10 +59,10 @@ def _promises(evidence: Evidence) -> Iterator[str]:
         yield f"  {'kept' if each.kept else 'BROKEN':<8}{each.promise}: {each.detail}"
 
 
-def _last_line(evidence: Evidence) -> str:
+def last_line(evidence: Evidence) -> str:
+    """Return the verdict and its reason."""
     if first := next(iter(broken(evidence)), None):
         return f"  RED: {first.promise}: {first.detail}"
-    if is_generator_limited(evidence):
-        lag = f"p99 lag {evidence.lag_p99_ms:.0f} ms is above {LAG_P99_MS_MAX:.0f} ms"
-        return f"  VOID: generator limited: {lag}"
+    if limited := limits(evidence):
+        return f"  VOID: generator limited: {limited[0]}"
     return "  GREEN: every promise was kept"

