@@ -7,12 +7,12 @@ ends. ``browser`` asks for it; behind its turn ``turn`` goes on; ``bots`` obey n
 
 import math
 from collections.abc import Generator, Mapping
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from gateway.core.draw import Draw
 from gateway.simulation import arrivals
 from loadtests.browser import Asking, Browser, Outcome, OverError, Resting
+from loadtests.looks import Look, Looking, far_poll_s, instants, seconds_between
 from loadtests.steps import Answer, Step, Way
 from loadtests.turn import Told, Turn
 
@@ -21,17 +21,6 @@ WAITING = frozenset({"prequeue", "waiting", "paused", "recovering"})
 OVER = frozenset({"full", "closed"})
 NOT_YET_S = 2.0  # the page's, when it could not join
 OTHER_DEVICE_S = 5.0  # after which the second one is taken in hand
-
-
-class Look(NamedTuple):
-    """What a look at place or board was answered with."""
-
-    state: str
-    wait_s: float  # until the next
-    far: bool = False  # the next one is the board's
-
-
-Looking = Generator[Step, Answer, Look]
 
 
 class Household:
@@ -147,8 +136,14 @@ class Applicant(Browser):
         self._reload_at_s = self.now_s + self._reload_s()
         self._apart = False
         yield from self.ask("page", "GET", self.page, 200, 304)
-        yield from self.ask("place", "GET", f"{self.api}/place", 200, *self._refusals)
-        return (yield from self._look_at_place())
+        answer = yield from self.ask("place", "GET", f"{self.api}/place", 200, *self._refusals)
+        if answer.status == 200:
+            return (yield from self._look_at_place())
+        # Refused, the script takes it for somebody without a ticket, and shows the board.
+        board = (yield from self._board()).document
+        if board["phase"] in OVER:
+            yield from self._turn_away(board["phase"])
+        return Look("waiting", self.jittered(min(board["poll_s"], 60.0)))
 
     def _leave(self) -> Resting:
         if not self.person.leaves_silently:
@@ -237,20 +232,3 @@ class Applicant(Browser):
         """Spread a long wait: a crowd that came together must not come back together."""
         spread, self._apart = None if self._apart else 1.0, True
         return self.jittered(poll_s, spread)
-
-
-def instants(answer: Answer) -> Mapping[str, float]:
-    """Return when a request was sent for the last time, and when it was answered."""
-    return {"asked_s": answer.asked_s, "answered_s": answer.answered_s}
-
-
-def seconds_between(first: str, then: str) -> float:
-    """Return the time from one instant of a document to another."""
-    return (datetime.fromisoformat(then) - datetime.fromisoformat(first)).total_seconds()
-
-
-def far_poll_s(position: int, board: Mapping[str, Any]) -> float:
-    """Return when the page's script looks at the board again."""
-    stretch = board["stretch"]
-    far_s = (position - board["near"]) / board["approach_per_s"]
-    return float(min(stretch * min(120.0, max(4.0, 0.5 * far_s)), 0.8 * far_s + 4.0))

@@ -44,6 +44,8 @@ class Issued:
     answered_at_us: int
     called_at_us: int = 0  # when its holder saw that it may claim; 0: it was not there all the time
     told_us: tuple[int, int] | None = None  # the first range that it was told, where it was
+    told_at_us: int = 0  # and when
+    is_first: bool = True  # answer; a later one may tell an end that was put off since
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +91,5 @@ class Evidence:
     stop_code: int  # of the gateway, told to drain
     generator_cpu: float = 0.0  # its busiest process over ten seconds, in cores
     troubles: Sequence[str] = ()  # what was done to the gateway
+    stops_us: Sequence[tuple[int, int]] = ()  # when nobody could be admitted for it
+    wanted_troubles: Sequence[str] = ()  # and what was to be

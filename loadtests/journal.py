@@ -4,8 +4,8 @@ The generator writes, the verdict reads; nothing else passes between the two. Ev
 generator has files of its own, numbered.
 
 ``events-N.jsonl``, by ``event``: ``join`` (number, asked_s, answered_s), ``position`` (number, position),
-``pass`` (number, expires_at, asked_s, answered_s, called_s, told_s), ``receipt`` (receipt, form),
-``silence`` (name), ``surprise`` (name, status, what), ``end`` (outcome, habit); every line names its
+``pass`` (number, pass, first, expires_at, asked_s, answered_s, called_s, told_s), ``receipt`` (receipt,
+form), ``silence`` (name), ``surprise`` (name, status, what), ``end`` (outcome, habit); every line names its
 ``person``. ``tally-N.json`` is ``Tally.document``.
 """
 

@@ -13,24 +13,33 @@ HELD_S = 0.1  # rows on their way to the store are recorded a moment after they 
 HELD_IN_TROUBLE_S = 2.0  # and where somebody else held its lock
 
 
-def punctuality(terms: Terms, passes: Sequence[Issued]) -> tuple[int, int, int]:
+def punctuality(
+    terms: Terms, passes: Sequence[Issued], stops_us: Sequence[tuple[int, int]]
+) -> tuple[int, int, int]:
     """Return how many were called before, inside and after the first range they were told.
 
-    A turn is seen at the next look, which may be one check-in after it has come.
+    A turn is seen at the next look, which may be one check-in after it has come. For as long as nobody
+    could be admitted all who wait are told so: the range moves on by it.
     """
     before = inside = after = 0
-    grain_us = terms.check_in_s * SECOND_US
     for each in passes:
         if each.told_us and each.called_at_us:
+            stopped_us = sum(
+                max(0, min(until_us, each.called_at_us) - max(from_us, each.told_at_us))
+                for from_us, until_us in stops_us
+            )
+            late_us = each.told_us[1] + terms.check_in_s * SECOND_US + stopped_us
             before += each.called_at_us < each.told_us[0]
-            after += each.called_at_us > each.told_us[1] + grain_us
-            inside += each.told_us[0] <= each.called_at_us <= each.told_us[1] + grain_us
+            inside += each.told_us[0] <= each.called_at_us <= late_us
+            after += late_us < each.called_at_us
     return before, inside, after
 
 
-def told_true(terms: Terms, passes: Sequence[Issued]) -> Finding:
+def told_true(
+    terms: Terms, passes: Sequence[Issued], stops_us: Sequence[tuple[int, int]] = ()
+) -> Finding:
     """Nine of ten are called inside the first range they were told, or before it."""
-    before, inside, after = punctuality(terms, passes)
+    before, inside, after = punctuality(terms, passes, stops_us)
     told = before + inside + after
     share = (before + inside) / told if told else 1.0
     detail = f"{share:.1%} of {told:,}: {before:,} before, {inside:,} inside, {after:,} after"

@@ -77,9 +77,16 @@ def within_quota(terms: Terms, rows: Sequence[Row]) -> Finding:
     return found("none is above the quota", faults, f"{len(rows):,} of {terms.quota:,} places")
 
 
-def within_rate(terms: Terms, passes: Sequence[Issued]) -> Finding:
-    """In no window of time were more passes issued than rate and burst allow."""
-    instants_us = sorted(each.issued_at_us for each in passes)
+def within_rate(
+    terms: Terms, passes: Sequence[Issued], stops_us: Sequence[tuple[int, int]] = ()
+) -> Finding:
+    """In no window of time were more passes issued than rate and burst allow.
+
+    Where admissions were stopped the ends of passes were put off: what a repeated answer told then says
+    nothing of the issue.
+    """
+    exact = [each for each in passes if each.is_first or not stops_us]
+    instants_us = sorted(each.issued_at_us for each in exact)
     needed = burst_needed(instants_us, terms.rate_per_s)
     allowed = terms.burst + terms.rate_per_s * GRAIN_US / 1e6
     faults = [f"a burst of {needed:.2f}, allowed {allowed:.2f}"] if needed > allowed else []
@@ -106,10 +113,12 @@ def believable(passes: Sequence[Issued], admitted: int | None, *, unseen_max: in
     return found("the instants of admission are true", faults, detail)
 
 
-def served_by_right(terms: Terms, outcomes: Mapping[str, int], rows: Sequence[Row]) -> Finding:
-    """Nobody was told that the wave is full while places were left."""
+def served_by_right(
+    terms: Terms, outcomes: Mapping[str, int], rows: Sequence[Row], troubles: Sequence[str]
+) -> Finding:
+    """Nobody was told that the wave is full while places were left; an operator may give more of them."""
     full, closed = outcomes.get("full", 0), outcomes.get("closed", 0)
-    left = terms.quota - len(rows)
+    left = 0 if "raise-quota" in troubles else terms.quota - len(rows)
     faults = [f"{full:,} told so with {left:,} places left"] if full and left > 0 else []
     promise = "nobody is told full while places are left"
     return found(promise, faults, f"{full:,} told full, {closed:,} closed")
@@ -139,10 +148,16 @@ def no_surprises(surprises: Sequence[str]) -> Finding:
 def all_answered(silences: Mapping[str, int], troubles: Sequence[str]) -> Finding:
     """Every request was answered; where processes were killed those without an answer were repeated."""
     counts = [f"{count:,} times {name}" for name, count in sorted(silences.items())]
-    if troubles:
-        detail = f"{sum(silences.values()):,} not, and repeated, after {', '.join(troubles)}"
+    if troubles and counts:
+        detail = f"or repeated ({', '.join(counts)}) in the troubles"
         return found("every request is answered", [], detail)
     return found("every request is answered", counts, "all were")
+
+
+def all_struck(wanted: Sequence[str], made: Sequence[str]) -> Finding:
+    """Every trouble that was asked for was made: a run that was spared proves nothing of them."""
+    faults = [f"{name} was not made" for name in wanted if name not in made]
+    return found("the troubles asked for were made", faults, ", ".join(made) or "none")
 
 
 def all_finished(lives: int, outcomes: Mapping[str, int]) -> Finding:

@@ -18,8 +18,8 @@ class _Read:
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self.held: list[Held] = []
-        # A bot shows the pass that it has as often as it is refused the rest.
-        self.passes: dict[tuple[int, str], Issued] = {}
+        # A bot is shown the pass that it has as often as it is refused the rest.
+        self.passes: dict[str, Issued] = {}
         self.joins: list[Joined] = []
         self.positions: dict[int, int] = {}
         self.surprises: list[str] = []
@@ -31,8 +31,8 @@ class _Read:
             case "receipt":
                 self.held.append(Held(event["person"], event["receipt"], event["form"]))
             case "pass":
-                key = (event["number"], event["expires_at"])
-                self.passes.setdefault(key, _issued(event, self._terms.pass_ttl_s))
+                issued = _issued(event, self._terms.pass_ttl_s)
+                self.passes.setdefault(event["pass"], issued)
             case "join":
                 instants_us = _us(event["asked_s"]), _us(event["answered_s"])
                 self.joins.append(Joined(event["number"], *instants_us))
@@ -82,6 +82,8 @@ def _issued(event: Mapping[str, Any], pass_ttl_s: int) -> Issued:
         answered_at_us=_us(event["answered_s"]),
         called_at_us=_us(event.get("called_s", 0.0)),
         told_us=(_us(told[1]), _us(told[2])) if told else None,
+        told_at_us=_us(told[0]) if told else 0,
+        is_first=event["first"],
     )
 
 

@@ -5,48 +5,57 @@ usage, no gateway), 130 interrupted.
 """
 
 import argparse
+import contextlib
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 from gateway.core.draw import Draw
 from loadtests import system
-from loadtests.children import end, spawn
-from loadtests.evidence import Terms
+from loadtests.evidence import Row
 from loadtests.journal import read_totals
+from loadtests.options import LOADTEST, Defaults, parse
+from loadtests.rehearsal.processes import Processes
+from loadtests.rehearsal.sampling import Sample, Sampler, usages
+from loadtests.rehearsal.trouble import Maker, raised
 from loadtests.remains import gather
-from loadtests.report import page
-from loadtests.scenario import Scenario, add_arguments, scenario_of
-from loadtests.stores import RunStore, store_of
+from loadtests.report import Seen, page
+from loadtests.scenario import Scenario
+from loadtests.sending import send
+from loadtests.stores import Elsewhere, RunStore, store_of
 from loadtests.system import Gateway, NotReadyError
 from loadtests.verdict import exit_code
 
 VOID = 2
 INTERRUPTED = 130
 START_S = 6.0  # for Locust to import itself and to make its users
-PROGRESS_S = 10.0
+STAGING_S = 600.0  # from the start of a staging system to the first arrival
 SETTLE_S_MAX = 30.0  # for the last rows to reach the store
-LOCUST_STOP_S_MAX = 20.0
 VERIFY_S_MAX = 120.0
-STORE_OF_RATE = 3  # the store is let take so many times the rate of admissions
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, defaults: Defaults = LOADTEST) -> int:
     """Run once; return the exit code."""
-    options = _options(argv)
+    options = parse(argv, defaults, (__doc__ or "").partition("\n")[0])
+    if options.programme:
+        opens_s = STAGING_S + options.scenario.profile.early_s
+        print(system.programme(options.terms, opens_s=opens_s))
+        return 0
     signal.signal(signal.SIGTERM, _interrupt)
     folder = Path(tempfile.mkdtemp(prefix="gw-load-"))
     code = VOID
     try:
-        with store_of(options.store, folder / "data") as store:
-            code = _run(options, folder, store)
+        with _store(options, folder) as store, _gateway(options, folder, store) as gateway:
+            code = _Run(options, gateway, store).live()
     except NotReadyError as error:
         print(error, file=sys.stderr)
     except KeyboardInterrupt:
@@ -58,152 +67,147 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m loadtests", description=(__doc__ or "").partition("\n")[0]
-    )
-    add_arguments(parser, "--profile", "--crowd", profile="smoke")
-    parser.add_argument("--rate", type=float, help="admissions per second [the profile's]")
-    parser.add_argument("--quota", type=int, help="places [the profile's]")
-    parser.add_argument("--store", choices=("auto", "sqlite", "postgresql"), default="sqlite")
-    parser.add_argument("--expect-workers", type=int, default=1, help="processes of Locust [1]")
-    parser.add_argument("--keep", action="store_true", help="keep the run's folder")
-    options = parser.parse_args(argv)
-    try:
-        options.scenario = scenario_of(options)
-        options.terms = terms_of(options.scenario, options.rate, options.quota)
-    except ValueError as error:
-        parser.error(str(error))
-    return options
-
-
-def terms_of(scenario: Scenario, rate_per_s: float | None, quota: int | None) -> Terms:
-    """Return the wave that a scenario meets.
-
-    Raises:
-        ValueError: rate or quota make no sense.
-
-    """
-    policy: Any = dict(scenario.profile.policy)
-    if rate_per_s is not None:
-        policy |= {"rate_per_s": rate_per_s, "burst": max(1, round(rate_per_s / 10))}
-    policy |= {} if quota is None else {"quota": quota}
-    if not (1 <= policy["rate_per_s"] <= 10_000 and policy["quota"] >= 1):
-        raise ValueError("--rate goes from 1 to 10000, --quota from 1")
-    return Terms(
-        people=scenario.people,
-        **policy,
-        prequeue_s=scenario.profile.prequeue_s,
-        open_s=scenario.profile.open_s,
-        store_per_s=max(1, round(STORE_OF_RATE * policy["rate_per_s"])),
-    )
-
-
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     del number, frame
     raise KeyboardInterrupt
 
 
-def _run(options: argparse.Namespace, folder: Path, store: RunStore) -> int:
-    terms, scenario = options.terms, options.scenario
+@contextlib.contextmanager
+def _store(options: argparse.Namespace, folder: Path) -> Iterator[RunStore]:
+    if options.host:
+        yield Elsewhere(options.host, folder)
+    else:
+        with store_of(options.store, folder / "data") as store:
+            yield store
+
+
+@contextlib.contextmanager
+def _gateway(options: argparse.Namespace, folder: Path, store: RunStore) -> Iterator[Gateway]:
+    if options.host:
+        yield system.elsewhere(options.host, options.wave, folder)
+        return
+    terms = options.terms
+    opens_s = START_S + options.scenario.profile.early_s
     settings = f'[store]\nurl = "{store.url}"\nmax_per_s = {terms.store_per_s}\n'
-    opens_s = START_S + scenario.profile.early_s
     gateway = system.start(folder, terms, opens_s=opens_s, more=settings)
-    print(
-        f"  {terms.people:,} people at {gateway.url}, {store.name}, seed {scenario.seed}",
-        flush=True,
-    )
     try:
-        _send(gateway, options)
-        board = _settle(gateway, store)
-        verified = board is not None and _verify(gateway)
-        rows = store.rows(system.WAVE)
+        yield gateway
     finally:
-        stop_code = gateway.stop()
-    totals = read_totals(folder, options.expect_workers)
-    if totals is None:
-        print(f"  VOID: Locust did not come to its end; see {folder}/locust.log")
-        return VOID
-    evidence = gather(
-        terms,
-        folder,
-        totals,
-        rows,
-        draw=_draw(board),
-        draw_verified=verified,
-        admitted=None if board is None else board["admitted"],
-        stop_code=stop_code,
-    )
-    print(page(evidence, totals, scenario))
-    return exit_code(evidence)
+        gateway.stop()
 
 
-def _send(gateway: Gateway, options: argparse.Namespace) -> None:
-    """Let Locust send the crowd, and tell how far it is."""
-    scenario, folder, processes = options.scenario, gateway.folder, options.expect_workers
-    command = [
-        *(sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("locustfile.py"))),
-        *("--headless", "--only-summary", "--host", gateway.url, "--loglevel", "WARNING"),
-        *("--stop-timeout", "0", "--wave", system.WAVE, *scenario.arguments()),
-        *("--folder", str(folder), "--html", str(folder / "locust.html")),
-        *("--csv", str(folder / "locust")),
-        *(("--processes", f"{processes}") if processes > 1 else ()),
-    ]
-    locust = spawn(command, folder / "locust.log")
-    began_s = time.monotonic()
-    limit_s = began_s + START_S + scenario.seconds + LOCUST_STOP_S_MAX
-    try:
-        while locust.poll() is None and time.monotonic() < limit_s:
-            try:
-                locust.wait(PROGRESS_S)
-            except subprocess.TimeoutExpired:
-                print(_progress(gateway, scenario, time.monotonic() - began_s), flush=True)
-    finally:
-        end(locust, signal.SIGTERM, LOCUST_STOP_S_MAX)
+class _Run:
+    """One run."""
 
+    def __init__(self, options: argparse.Namespace, gateway: Gateway, store: RunStore) -> None:
+        self._options, self._gateway, self._store = options, gateway, store
+        self._scenario: Scenario = options.scenario
+        self._folder = gateway.folder
+        self._opens_s = datetime.fromisoformat(gateway.board()["opens_at"]).timestamp()
+        child, operator_url = gateway.child, gateway.operator_url
+        self._processes = Processes(child.pid if child else None, store.pid)
+        self._sampler = Sampler(
+            self._processes,
+            gateway.board,
+            opens_s=self._opens_s,
+            redis_socket=gateway.data / "valkey.sock" if child else None,
+            metrics_url=f"{operator_url}/metrics" if operator_url else "",
+        )
+        self._maker = Maker(
+            options.trouble,
+            gateway,
+            store,
+            self._processes,
+            opens_s=self._opens_s,
+            open_s=self._scenario.profile.open_s,
+            quota=options.terms.quota,
+        )
 
-def _progress(gateway: Gateway, scenario: Scenario, at_s: float) -> str:
-    stage = scenario.stage(at_s - START_S - scenario.profile.early_s)
-    try:
-        board = gateway.board()
-    except OSError as error:
-        return f"  {at_s:5.0f} s  {stage:<9}  the board does not answer: {error}"
-    accepted = board["quota"] - board["places_left"]
-    return (
-        f"  {at_s:5.0f} s  {stage:<9}  {board['phase']:<9} {board['issued']:>7,} joined "
-        f"{board['admitted']:>7,} admitted {accepted:>7,} registered"
-    )
-
-
-def _settle(gateway: Gateway, store: RunStore) -> Mapping[str, Any] | None:
-    """Wait until delivery has nothing left to do; return the board as it is then."""
-    deadline_s = time.monotonic() + SETTLE_S_MAX
-    while True:
+    def live(self) -> int:
+        """Send the crowd, let all settle, judge."""
+        options, scenario = self._options, self._scenario
+        print(
+            f"  {scenario.name}: {scenario.people:,} people at {self._gateway.url}, seed {scenario.seed}; "
+            f"store: {self._store.name}; a launch day {scenario.profile.compression:g} times as fast",
+            flush=True,
+        )
+        self._sampler.start()
+        self._maker.start()
         try:
-            board = gateway.board()
-        except OSError:
-            return None
-        accepted = board["quota"] - board["places_left"]
-        recorded = len(store.rows(system.WAVE))
-        if recorded >= accepted or time.monotonic() > deadline_s:
-            return board
-        time.sleep(0.2)
+            send(options, self._gateway, self._processes, opens_s=self._opens_s)
+        finally:
+            self._maker.stop()
+        board = self._settle()
+        after = {
+            "draw": _draw(board),
+            "draw_verified": board is not None and self._verify(),
+            "admitted": None if board is None else board["admitted"],
+        }
+        rows = self._store.rows(self._gateway.wave)
+        samples = self._sampler.stop()
+        return self._judge(rows, samples, after | {"stop_code": self._gateway.stop()})
+
+    def _judge(
+        self, rows: Sequence[Row], samples: Sequence[Sample], after: Mapping[str, Any]
+    ) -> int:
+        options, terms, made = self._options, self._options.terms, self._maker.made
+        totals = read_totals(self._folder, options.expect_workers)
+        if totals is None:
+            print(f"  VOID: Locust did not come to its end; see {self._folder}/locust.log")
+            return VOID
+        if "raise-quota" in made:
+            terms = replace(terms, quota=raised(terms.quota))
+        cpu = [use.cpu_most for name, use in usages(samples).items() if name.startswith("locust")]
+        evidence = gather(
+            terms,
+            self._folder,
+            totals,
+            rows,
+            generator_cpu=max(cpu, default=0.0),
+            troubles=made,
+            stops_us=[(int(a * 1e6), int(b * 1e6)) for a, b in self._maker.stops_s],
+            wanted_troubles=options.trouble,
+            **after,
+        )
+        seen = Seen(
+            *(self._scenario, evidence, totals, samples),
+            *(self._opens_s, self._store.name, self._maker.log),
+        )
+        print(page(seen))
+        if options.report:
+            from loadtests.rehearsal.html import write  # noqa: PLC0415  slow to import
+
+            print(f"  The report lies in {write(seen, self._folder, options.report)}")
+        return exit_code(evidence)
+
+    def _settle(self) -> Mapping[str, Any] | None:
+        """Wait until delivery has nothing left to do; return the board as it is then."""
+        deadline_s = time.monotonic() + SETTLE_S_MAX
+        while True:
+            try:
+                board = self._gateway.board()
+            except (OSError, ValueError):
+                return None
+            accepted = board["quota"] - board["places_left"]
+            recorded = len(self._store.rows(self._gateway.wave))
+            if recorded >= accepted or time.monotonic() > deadline_s:
+                return board
+            time.sleep(0.5)
+
+    def _verify(self) -> bool:
+        """Have everybody's own tool say whether the draw was fair."""
+        command = [sys.executable, "-m", "gateway", "verify-draw", "--all"]
+        command += ["--board", self._gateway.board_url]
+        try:
+            done = subprocess.run(command, check=False, capture_output=True, timeout=VERIFY_S_MAX)  # noqa: S603
+        except subprocess.TimeoutExpired:
+            return False
+        return done.returncode == 0
 
 
 def _draw(board: Mapping[str, Any] | None) -> Draw | None:
     seed = board and board["draw"]["seed"]
     return Draw(bytes.fromhex(seed), board["cohort"]) if board and seed else None
-
-
-def _verify(gateway: Gateway) -> bool:
-    """Have everybody's own tool say whether the draw was fair."""
-    command = [sys.executable, "-m", "gateway", "verify-draw", "--all"]
-    command += ["--board", f"{gateway.url}/v1/waves/{system.WAVE}/board"]
-    try:
-        done = subprocess.run(command, check=False, capture_output=True, timeout=VERIFY_S_MAX)  # noqa: S603
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
 
 
 if __name__ == "__main__":

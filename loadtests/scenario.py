@@ -135,3 +135,17 @@ def _bots(text: str) -> Bots:
     if not found or int(found[1]) > 100:
         raise argparse.ArgumentTypeError("a share and seconds from the opening: 50%@0:60")
     return Bots(int(found[1]) / 100, float(found[2]), float(found[3]))
+
+
+def table() -> list[str]:
+    """Return the table of shapes that are sent as real requests, as the documents show it."""
+    head = "| profile | people | seconds | opens after | open for | rate/s | places | times as fast | |"
+    lines = [head, "|" + "---|" * 9]
+    for name in SENT:
+        profile, scenario = PROFILES[name], Scenario(name, people=1)
+        lines.append(
+            f"| `{name}` | {profile.people():,.0f} | {scenario.seconds:,.0f} | {profile.early_s:,.0f} "
+            f"| {profile.open_s:,.0f} | {profile.policy['rate_per_s']:g} | {profile.policy['quota']:,} "
+            f"| {profile.compression:g} | {profile.note} |"
+        )
+    return lines

@@ -7,12 +7,15 @@ import asyncio
 import importlib.util
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from loadtests.evidence import Row
+from loadtests.journal import read_events
 
 COLUMNS = "receipt, person, payload, recorded_at_us"
 BUSY_S_MAX = 5.0
@@ -97,6 +100,43 @@ class Postgres:
             return await use(db)
         finally:
             await db.close()
+
+
+class Elsewhere:
+    """The store of a staging system, as its applicants see it: each receipt says what became of it."""
+
+    name = "as its receipts say"
+    url = ""
+    pid = None
+
+    def __init__(self, host: str, folder: Path) -> None:
+        self._host, self._folder = host.rstrip("/"), folder
+        self._rows: dict[str, Row] = {}  # recorded: they stay so
+
+    def rows(self, wave: str) -> Sequence[Row]:
+        """Ask for every receipt that was handed out; one that is not recorded is no row."""
+        del wave
+        for event in read_events(self._folder):
+            if event["event"] == "receipt" and event["receipt"] not in self._rows:
+                self._look_up(event)
+        return list(self._rows.values())
+
+    def _look_up(self, event: Mapping[str, Any]) -> None:
+        url = f"{self._host}/v1/registrations/{event['receipt']}"
+        asked = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310  --host
+        try:
+            with urllib.request.urlopen(asked, timeout=BUSY_S_MAX) as answer:  # noqa: S310
+                told = json.load(answer)
+        except OSError:
+            return
+        if told["state"] == "recorded":
+            at_us = int(datetime.fromisoformat(told["recorded_at"]).timestamp() * 1e6)
+            person = str(event["person"]).encode()
+            self._rows[event["receipt"]] = Row(event["receipt"], person, event["form"], at_us)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        raise NotImplementedError("its lock is not ours")
 
 
 def _row(receipt: str, person: bytes, payload: str, recorded_at_us: int) -> Row:

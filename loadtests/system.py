@@ -88,18 +88,23 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """`gateway up`, running, and where it is."""
+    """`gateway up`, running, and where it is; or a system elsewhere, of which no process is ours."""
 
-    child: Child
+    child: Child | None
     folder: Path
     url: str
-
-    operator_url: str
+    operator_url: str = ""
+    wave: str = WAVE
 
     @property
     def data(self) -> Path:
         """Where its data lie."""
         return self.folder / "data"
+
+    @property
+    def board_url(self) -> str:
+        """Where the wave's public document is."""
+        return f"{self.url}/v1/waves/{self.wave}/board"
 
     def board(self) -> dict[str, Any]:
         """Return the wave's public document.
@@ -108,14 +113,28 @@ class Gateway:
             OSError: the gateway does not answer.
 
         """
-        url = f"{self.url}/v1/waves/{WAVE}/board"
-        with urllib.request.urlopen(url, timeout=ANSWER_S_MAX) as answer:  # noqa: S310  our own
+        with urllib.request.urlopen(self.board_url, timeout=ANSWER_S_MAX) as answer:  # noqa: S310  our own
             document: dict[str, Any] = json.load(answer)
         return document
 
     def stop(self) -> int:
         """Have it drain; return its exit code, not 0 when it had to be killed."""
-        return end(self.child, signal.SIGINT, DRAIN_S_MAX)
+        return end(self.child, signal.SIGINT, DRAIN_S_MAX) if self.child else 0
+
+
+def elsewhere(url: str, wave: str, folder: Path) -> Gateway:
+    """Return a system that runs already.
+
+    Raises:
+        NotReadyError: it shows no board of this wave.
+
+    """
+    gateway = Gateway(None, folder, url.rstrip("/"), wave=wave)
+    try:
+        gateway.board()
+    except (OSError, ValueError) as error:
+        raise NotReadyError(f"{gateway.board_url}: {error}") from error
+    return gateway
 
 
 def start(

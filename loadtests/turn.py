@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Mapping
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from loadtests.applicants import fill, spoil
@@ -106,6 +107,8 @@ def pass_facts(browser: Browser, answer: Answer) -> Mapping[str, Any]:
     """Say what is known of a pass from its holder's side."""
     return {
         "number": browser.number,
+        "pass": blake2b(answer.document["pass"].encode(), digest_size=8).hexdigest(),
+        "first": answer.status == 201,  # else it was issued by a request whose answer was lost
         "expires_at": answer.document["expires_at"],
         "asked_s": answer.first_asked_s or answer.asked_s,
         "answered_s": answer.answered_s,

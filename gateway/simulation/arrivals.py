@@ -122,6 +122,11 @@ _LAUNCH = {"early": 330_000.0, "early_s": 3600.0, "doubling_s": 720.0}
 _RUSH = (Fading(1_410.0, 210.0), Fading(100.0, 3600.0))
 
 
+def _fading(people: float, fading_s: float, until_s: float) -> Fading:
+    """Return a wave that brings so many people until it is cut off."""
+    return Fading(people / (fading_s * -math.expm1(-until_s / fading_s)), fading_s)
+
+
 def _launch_day(
     note: str,
     people: int,
@@ -144,8 +149,8 @@ def _launch_day(
         early_s=180.0 * scale,
         doubling_s=36.0 * scale,
         waves=(
-            Fading(0.40 * people / rush_s, rush_s),
-            Fading(0.20 * people / (150.0 * scale), 150.0 * scale),
+            _fading(0.40 * people, rush_s, open_s),
+            _fading(0.20 * people, 150.0 * scale, open_s),
         ),
         steady_per_s=0.10 * people / open_s,
         surge_per_s=0.03 * people / (60.0 * scale),

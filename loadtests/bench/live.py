@@ -21,8 +21,8 @@ from loadtests import system
 from loadtests.bench.admission import bursts, window_ratios
 from loadtests.bench.crowd import FAR_S, JITTER, NETWORK_US, WAIT_S_MIN, Scenario, Story
 from loadtests.bench.rows import Row, Wanted
-from loadtests.conduct import far_poll_s
 from loadtests.evidence import PASS_TTL_S, Terms
+from loadtests.looks import far_poll_s
 
 SHARES = (0.0, 0.4, 0.7, 0.9)
 OPENS_S = 14.0  # after the room is made: the crowd joins before

@@ -170,6 +170,7 @@ def _hello(folder: Path) -> Iterator[Server]:
 
 def _serve_of(gateway: system.Gateway) -> Server:
     """Return the one front door among the children of `gateway up`."""
+    assert gateway.child is not None
     of = gateway.child.pid
     for pid in Path(f"/proc/{of}/task/{of}/children").read_text().split():
         if b"\0serve\0" in Path(f"/proc/{pid}/cmdline").read_bytes():

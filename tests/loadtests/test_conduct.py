@@ -216,6 +216,14 @@ def test_who_reloads_loads_the_whole_page_and_keeps_its_ticket(
     assert max(told.waits_after("place")) >= low_s
 
 
+def test_who_is_refused_its_place_for_asking_too_often_sees_on_the_board_that_it_is_over() -> None:
+    told = Told(
+        {"place": [waiting(poll_s=60.0), THROTTLED], "board": [board(), board(phase="closed")]}
+    )
+    assert told.lead(person_with("hammerer")) is Outcome.CLOSED
+    assert [ask.name for ask in told.asks()][-3:] == ["page", "place", "board"]
+
+
 def test_a_second_device_falls_silent_once_the_person_is_served() -> None:
     household = Household()
     first, second = Told(household=household), Told({"place": [waiting()]}, household=household)

@@ -9,7 +9,7 @@ import pytest
 
 from loadtests.evidence import Evidence, Held, Issued, Joined, Row, Terms
 from loadtests.journal import Tally, Totals
-from loadtests.report import page
+from loadtests.report import Seen, page
 from loadtests.verdict import broken, exit_code, findings
 from loadtests.windows import burst_needed, most_within, typical_within
 from tests.loadtests.told import DRAW, SEED, SMOKE
@@ -69,9 +69,9 @@ def too_early(evidence: Evidence) -> Evidence:
 def overtaken(evidence: Evidence) -> Sequence[Issued]:
     """The tenth saw that it may claim two seconds before those behind it began to be admitted."""
     at_us = evidence.passes[40].issued_at_us + 1
-    late = {"issued_at_us": at_us, "asked_at_us": at_us - 5, "answered_at_us": at_us + 5}
-    told_us = evidence.passes[10].told_us
-    changed = replace(evidence.passes[10], **late, told_us=told_us)
+    changed = replace(
+        evidence.passes[10], issued_at_us=at_us, asked_at_us=at_us - 5, answered_at_us=at_us + 5
+    )
     return [*evidence.passes[:10], changed, *evidence.passes[11:]]
 
 
@@ -258,7 +258,7 @@ def test_the_last_line_of_the_page_gives_the_reason() -> None:
     totals = Totals([tally.document(lives=100, began_s=0.0, ended_s=10.0)])
     clean = a_clean_run()
     pages = [
-        page(evidence, totals, SMOKE).splitlines()
+        page(Seen(SMOKE, evidence, totals, [], 0.0, "SQLite", [])).splitlines()
         for evidence in (
             clean,
             SEEDED_BUGS["a lost receipt"][1](clean),
