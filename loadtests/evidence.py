@@ -22,7 +22,7 @@ class Terms:
     poll_budget_per_s: int = 2_000
     prequeue_s: float | None = None  # before the opening; None: from the start
     open_s: float = 3_600.0
-    store_per_s: int = 500  # rows
+    store_per_s: int = 500  # rows; 0: not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from loadtests.rehearsal.trouble import TROUBLES, USUAL
 from loadtests.scenario import Scenario, add_arguments, scenario_of
 
 WORKERS_MAX = 64
-UNKNOWN_PER_S = 1_000_000  # what a staging system's store may take is not known here
 STORE_OF_RATE = 3  # the store is let take so many times the rate of admissions
 
 
@@ -60,7 +59,7 @@ def parse(argv: Sequence[str] | None, defaults: Defaults, about: str) -> argpars
     if not 1 <= options.expect_workers <= WORKERS_MAX:
         parser.error(f"--expect-workers goes from 1 to {WORKERS_MAX}")
     if options.host:
-        options.terms = replace(options.terms, store_per_s=UNKNOWN_PER_S)
+        options.terms = replace(options.terms, store_per_s=0)  # nobody here knows it
     if options.host and options.trouble:
         parser.error("--trouble strikes only what is started here, not --host")
     return options

@@ -50,10 +50,13 @@ def told_true(
 def store_within(terms: Terms, rows: Sequence[Row], troubles: Sequence[str]) -> Finding:
     """The store was never sent more rows than it is said to take."""
     recorded_us = sorted(row.recorded_at_us for row in rows)
+    busiest = most_within(recorded_us, SECOND_US)
+    if not terms.store_per_s:
+        detail = f"busiest second {busiest:,} rows; its limit is not known here"
+        return found("the store is never above its limit", [], detail)
     needed = burst_needed(recorded_us, terms.store_per_s)
     held_s = HELD_IN_TROUBLE_S if troubles else HELD_S
     allowed = terms.store_per_s * (1 + held_s)
     faults = [f"a burst of {needed:.1f}, allowed {allowed:.1f}"] if needed > allowed else []
-    busiest = most_within(recorded_us, SECOND_US)
     detail = f"busiest second {busiest:,} rows, limit {terms.store_per_s:,}/s"
     return found("the store is never above its limit", faults, detail)

@@ -96,7 +96,7 @@ def _system(seen: Seen) -> Iterator[str]:
             admitted_us,
             f"{evidence.terms.rate_per_s:g}/s, burst {evidence.terms.burst}",
         ),
-        ("stored/s", recorded_us, f"{evidence.terms.store_per_s:,}/s, in {seen.store}"),
+        ("stored/s", recorded_us, f"{evidence.terms.store_per_s or '?'}/s, {seen.store}"),
     ):
         most, usual = most_within(instants_us, SECOND_US), typical_within(instants_us, SECOND_US)
         yield f"  {name:<13}busiest second {most:,}, typical one {usual:,}; limit {limit}"

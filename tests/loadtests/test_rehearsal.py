@@ -191,7 +191,7 @@ def a_seen_run() -> Seen:
 def test_the_page_tells_of_crowd_system_troubles_and_promises() -> None:
     text = page(a_seen_run())
     for said in (
-        "6 answered", "3 throttled", "a launch day 225 times as fast", "in PostgreSQL",
+        "6 answered", "3 throttled", "a launch day 225 times as fast", "PostgreSQL",
         "serve 1", "0.10 cores", "redis        100 commands/s", "kill-door: gone",
         "GREEN: every promise was kept",
     ):  # fmt: skip
