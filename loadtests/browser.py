@@ -34,6 +34,7 @@ class Outcome(StrEnum):
     FULL = "full"  # it was told so
     CLOSED = "closed"
     BOT = "bot"
+    LOOKED = "looked"  # and came for nothing else
     FAILED = "failed"  # an answer that no honest applicant should get
 
 

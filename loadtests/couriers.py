@@ -14,6 +14,7 @@ from loadtests.browser import Note
 from loadtests.conduct import OTHER_DEVICE_S, Applicant, Household
 from loadtests.scenario import Scenario
 from loadtests.steps import Answer, Ask, Step, Way
+from loadtests.visitors import Visitor
 
 
 class Life:
@@ -78,16 +79,21 @@ def lives_of(
 ) -> Sequence[tuple[float, Begin]]:
     """Return the lives of one person: from when, after the opening, each is to be begun."""
     more = {"host_cookies": host_cookies, "jitter": scenario.jitter}
+    profile = scenario.profile
+    if profile.looks:
+        every_s = profile.open_s / profile.looks
+        visitor = Visitor(person, wave, note, looks=profile.looks, every_s=every_s, **more)
+        return [(person.arrives_s, lambda: Life(visitor.live(), person.habit))]
     if person.is_bot:
-        way = Bot(person, wave, note, **more).live
-        return [(person.arrives_s, lambda: Life(way(), person.habit))]
+        bot = Bot(person, wave, note, **more)
+        return [(person.arrives_s, lambda: Life(bot.live(), person.habit))]
     household = Household()
 
     def begin() -> Life:
         applicant = Applicant(
             *(person, wave, note),
             household=household,
-            compression=scenario.profile.compression,
+            compression=profile.compression,
             **more,
         )
         return Life(applicant.live(), person.habit)

@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from gateway.simulation.arrivals import HABITS, PROFILES, Profile
+from gateway.simulation.arrivals import HABITS, SENT, Profile
 
-SENT = tuple(name for name, profile in PROFILES.items() if profile.tail_s)  # as real requests
 GRID = 4_000  # points on which the curve of arrivals is inverted
 PEOPLE_MAX = 200_000
 WINDOW = re.compile(r"(\d{1,3})%@(-?\d+):(-?\d+)")
@@ -45,7 +44,7 @@ class Scenario:
     @property
     def profile(self) -> Profile:
         """Return the row of the table."""
-        return PROFILES[self.name]
+        return SENT[self.name]
 
     @cached_property
     def shares(self) -> Mapping[str, float]:
@@ -98,7 +97,7 @@ class Scenario:
 
 def add_arguments(parser: argparse.ArgumentParser, *names: str, profile: str) -> None:
     """Teach a parser what a scenario is told by; ``names`` tell the profile, that one unless said."""
-    notes = "; ".join(f"{name}: {PROFILES[name].note}" for name in SENT)
+    notes = "; ".join(f"{name}: {SENT[name].note}" for name in SENT)
     notes = notes.replace("%", "%%")
     parser.add_argument(
         *names, dest="crowd", choices=SENT, default=profile, help=f"[{profile}] {notes}"
@@ -117,7 +116,7 @@ def scenario_of(options: argparse.Namespace) -> Scenario:
         ValueError: there is none such.
 
     """
-    people = options.people or round(PROFILES[options.crowd].people())
+    people = options.people or round(SENT[options.crowd].people())
     if not 1 <= people <= PEOPLE_MAX or not 0 <= options.hammer <= 10:
         raise ValueError(f"--people goes from 1 to {PEOPLE_MAX}, --hammer from 0 to 10")
     return Scenario(
@@ -142,7 +141,7 @@ def table() -> list[str]:
     head = "| profile | people | seconds | opens after | open for | rate/s | places | times as fast | |"
     lines = [head, "|" + "---|" * 9]
     for name in SENT:
-        profile, scenario = PROFILES[name], Scenario(name, people=1)
+        profile, scenario = SENT[name], Scenario(name, people=1)
         lines.append(
             f"| `{name}` | {profile.people():,.0f} | {scenario.seconds:,.0f} | {profile.early_s:,.0f} "
             f"| {profile.open_s:,.0f} | {profile.policy['rate_per_s']:g} | {profile.policy['quota']:,} "

@@ -13,6 +13,7 @@ is needed here, so that a load generator can.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Profile:
         0.0  # how long before the opening tickets are given, where requests are sent
     )
     tail_s: float = 0.0  # after the closing, where requests are sent: for those on the form
+    looks: int = 0  # everybody's at page and board, and nothing else; 0: they come to register
 
     @property
     def open_s(self) -> float:
@@ -118,7 +120,7 @@ _PRAKERJA: Mapping[str, int | float] = {  # as in config/programmes/prakerja-202
     "quota": 164_000,
     "poll_budget_per_s": 8_000,
 }
-_LAUNCH = {"early": 330_000.0, "early_s": 3600.0, "doubling_s": 720.0}
+_LAUNCH: Mapping[str, Any] = {"early": 330_000.0, "early_s": 3600.0, "doubling_s": 720.0}
 _RUSH = (Fading(1_410.0, 210.0), Fading(100.0, 3600.0))
 
 
@@ -190,7 +192,7 @@ _SIMULATED: Mapping[str, Profile] = {  # at full scale
         policy=_PRAKERJA,
     ),
 }
-_SENT: Mapping[str, Profile] = {  # as real requests, by one machine
+_SCALED: Mapping[str, Profile] = {  # so that one machine can send it as real requests
     "tiny": _launch_day(
         "proves the whole road in half a minute", 40, 1 / 60, tail_s=20.0,
         rate_per_s=20.0, burst=2, quota=30, form_cap=100, pass_ttl_s=120,
@@ -217,4 +219,17 @@ _SENT: Mapping[str, Profile] = {  # as real requests, by one machine
         check_in_s=5, poll_budget_per_s=300,
     ),
 }  # fmt: skip
-PROFILES: Mapping[str, Profile] = {**_SIMULATED, **_SENT}
+_FLAT = Profile(
+    note="1,300,000 looks at page and board by people who never join: the front doors alone",
+    hours=0.25,
+    early=2_000.0,
+    early_s=20.0,
+    doubling_s=1e6,  # evenly
+    waves=(),
+    steady_per_s=0.0,
+    policy=_SCALED["launch-1200"].policy,
+    tail_s=20.0,
+    looks=325,
+)
+PROFILES: Mapping[str, Profile] = {**_SIMULATED, **_SCALED}
+SENT: Mapping[str, Profile] = {**_SCALED, "flat-hits": _FLAT}

@@ -10,12 +10,12 @@ import pytest
 from gateway.core.form import check, json_schema
 from gateway.core.nik import is_nik
 from gateway.programmes import load_programmes
-from gateway.simulation.arrivals import HABITS, PROFILES
+from gateway.simulation.arrivals import HABITS, SENT
 from loadtests import system
 from loadtests.applicants import fill, make_person, nik_of, spoil
 from loadtests.couriers import crowd
 from loadtests.evidence import Terms
-from loadtests.scenario import SENT, Bots, Scenario, add_arguments, scenario_of
+from loadtests.scenario import Bots, Scenario, add_arguments, scenario_of
 from tests.loadtests.told import KINDS, SEED, SMOKE, field_of
 
 MANY = replace(SMOKE, people=20_000)
@@ -59,7 +59,7 @@ def test_the_forms_of_all_our_programmes_can_be_filled_in(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", SENT)
 def test_people_come_as_the_profile_says(name: str) -> None:
-    profile = PROFILES[name]
+    profile = SENT[name]
     come_s = sorted(each.arrives_s for each in crowd(replace(MANY, name=name), 0, 1))
     assert come_s[0] >= -profile.early_s
     assert come_s[-1] <= profile.open_s

@@ -3,7 +3,10 @@
 import random
 from collections.abc import Generator
 
+import pytest
+
 from loadtests.couriers import Diary, Life, carry, lives_of
+from loadtests.scenario import Scenario
 from loadtests.steps import Answer, Ask, Step, Wait, Way
 from tests.loadtests.told import SEED, SMOKE, USUAL, person_with
 
@@ -66,6 +69,23 @@ def test_every_device_has_a_life_of_its_own_and_a_bot_has_one() -> None:
         assert [arrives_s - person.arrives_s for arrives_s, _ in begun] == [0.0, 5.0][:count]
         for _, begin in begun:
             assert begin().habit == habit
+
+
+def test_flat_hits_are_exactly_as_many_as_the_table_says_and_nobody_joins() -> None:
+    scenario = Scenario("flat-hits", people=2_000)
+    profile = scenario.profile
+    assert 2 * profile.looks * profile.people() == 1_300_000
+    [(_, begin)] = lives_of(person_with(), scenario, "w", lambda _: None, host_cookies=False)
+    life, asked, waited_s = begin(), [], 0.0
+
+    def ask(each: Ask) -> Answer:
+        asked.append(each.name)
+        return USUAL[each.name]
+
+    while (wait_s := carry(life, ask, RESTED)) is not None:
+        waited_s += wait_s
+    assert asked == ["page", "board"] * profile.looks
+    assert waited_s == pytest.approx(profile.open_s)
 
 
 def test_behind_tls_tickets_go_by_the_name_that_only_the_browser_can_set() -> None:
