@@ -84,11 +84,13 @@ class Evidence:
     answers: Mapping[
         str, Mapping[str, int]
     ]  # request name -> status, "shed" or "throttled" -> count
+    requests: int  # sent and answered
     lag_p99_ms: float
     draw: Draw | None  # as published; None: the board did not answer at the end
     draw_verified: bool  # by `gateway verify-draw`
     admitted: int | None  # as the board says; None: it did not answer at the end
     stop_code: int  # of the gateway, told to drain
+    requests_min: int = 0
     generator_cpu: float = 0.0  # its busiest process over ten seconds, in cores
     troubles: Sequence[str] = ()  # what was done to the gateway
     stops_us: Sequence[tuple[int, int]] = ()  # when nobody could be admitted for it

@@ -65,6 +65,7 @@ def gather(
         surprises=read.surprises,
         silences=read.silences,
         answers={name: totals.words(name=name) for name in {key[1] for key in totals.answers}},
+        requests=totals.requests,
         lag_p99_ms=totals.lags.quantile_ms(0.99),
         **more,
     )

@@ -163,6 +163,7 @@ class _Run:
             self._folder,
             totals,
             rows,
+            requests_min=self._scenario.requests_min,
             generator_cpu=max(cpu, default=0.0),
             troubles=made,
             stops_us=[(int(a * 1e6), int(b * 1e6)) for a, b in self._maker.stops_s],

@@ -72,6 +72,12 @@ class Scenario:
         return grid_s[right - 1] + part * (grid_s[right] - grid_s[right - 1])
 
     @property
+    def requests_min(self) -> int:
+        """How many requests the run has to send, where all of the profile's people come."""
+        profile = self.profile
+        return profile.requests_min if self.people >= round(profile.people()) else 0
+
+    @property
     def seconds(self) -> float:
         """How long the run takes from the first arrival on."""
         return self.profile.early_s + self.profile.open_s + self.profile.tail_s

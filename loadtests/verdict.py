@@ -65,11 +65,13 @@ def broken(evidence: Evidence) -> list[Finding]:
 
 
 def limits(evidence: Evidence) -> list[str]:
-    """Say why the generator was too slow for the run to prove anything; empty: it was not."""
+    """Say why the generator did too little for the run to prove anything; empty: it did enough."""
     lag_ms, cpu = evidence.lag_p99_ms, evidence.generator_cpu
     said = []
     if lag_ms > LAG_P99_MS_MAX:
         said.append(f"p99 lag {lag_ms:.0f} ms is above {LAG_P99_MS_MAX:.0f} ms")
     if cpu > GENERATOR_CPU_MAX:
         said.append(f"{cpu:.2f} of its core used is above {GENERATOR_CPU_MAX}")
+    if evidence.requests < evidence.requests_min:
+        said.append(f"{evidence.requests:,} requests are fewer than {evidence.requests_min:,}")
     return said

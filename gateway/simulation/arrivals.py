@@ -45,6 +45,7 @@ class Profile:
         0.0  # how long before the opening tickets are given, where requests are sent
     )
     tail_s: float = 0.0  # after the closing, where requests are sent: for those on the form
+    requests_min: int = 0  # sent and answered, or the run was not what it is meant to be
     looks: int = 0  # everybody's at page and board, and nothing else; 0: they come to register
 
     @property
@@ -136,6 +137,7 @@ def _launch_day(
     *,
     tail_s: float,
     rush_s: float | None = None,
+    requests_min: int = 0,
     **policy: float,
 ) -> Profile:
     """Return a launch day of so many people, from calm to closing in ``scale`` times fourteen minutes.
@@ -161,6 +163,7 @@ def _launch_day(
         compression=15.0 / scale,
         prequeue_s=36.0 * scale,
         tail_s=tail_s,
+        requests_min=requests_min,
     )
 
 
@@ -209,12 +212,13 @@ _SCALED: Mapping[str, Profile] = {  # so that one machine can send it as real re
         check_in_s=3, poll_budget_per_s=600,
     ),
     "launch-900": _launch_day(
-        "a quarter of an hour: a strong machine", 20_500, 1.0, tail_s=60.0,
+        "a quarter of an hour: a strong machine", 20_500, 1.0, tail_s=60.0, requests_min=1_300_000,
         rate_per_s=8.0, burst=8, quota=4_100, form_cap=2_000, pass_ttl_s=40,
         check_in_s=5, poll_budget_per_s=300,
     ),
     "launch-1200": _launch_day(
         "twenty minutes, 1.3 million requests: `make rehearsal`", 16_000, 4 / 3, tail_s=80.0,
+        requests_min=1_300_000,
         rate_per_s=5.0, burst=5, quota=3_400, form_cap=2_000, pass_ttl_s=50,
         check_in_s=5, poll_budget_per_s=300,
     ),
@@ -229,6 +233,7 @@ _FLAT = Profile(
     steady_per_s=0.0,
     policy=_SCALED["launch-1200"].policy,
     tail_s=20.0,
+    requests_min=1_300_000,
     looks=325,
 )
 PROFILES: Mapping[str, Profile] = {**_SIMULATED, **_SCALED}

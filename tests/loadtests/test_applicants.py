@@ -113,3 +113,9 @@ def test_stages_follow_each_other() -> None:
     instants_s = (-profile.early_s, -1.0, 0.0, 20.0, profile.open_s - 1, profile.open_s)
     stages = ["scheduled", "prequeue", "spike", "crowd", "deadline", "closed"]
     assert [SMOKE.stage(at_s) for at_s in instants_s] == stages
+
+
+def test_a_launch_day_of_all_its_people_has_to_send_what_the_table_says() -> None:
+    assert Scenario("launch-1200", people=16_000).requests_min == 1_300_000
+    assert Scenario("launch-1200", people=1_600).requests_min == 0
+    assert Scenario("smoke", people=2_000).requests_min == 0

@@ -41,6 +41,7 @@ def a_clean_run() -> Evidence:
         surprises=[],
         silences={},
         answers={"place": {"200": 400, "shed": 3}, "submit": {"201": 95, "422": 4}},
+        requests=502,
         lag_p99_ms=12.0,
         **MORE,
     )
@@ -226,6 +227,8 @@ def test_a_slow_generator_makes_the_run_void_but_excuses_no_broken_promise() -> 
     assert exit_code(replace(limited, outcomes={"recorded": 90})) == 2, "late people prove nothing"
     assert exit_code(replace(limited, passes=overtaken(limited))) == 2, "late claims neither"
     assert exit_code(replace(a_clean_run(), generator_cpu=0.97)) == 2
+    assert exit_code(replace(a_clean_run(), requests_min=503)) == 2
+    assert exit_code(replace(a_clean_run(), requests_min=502)) == 0
     assert exit_code(SEEDED_BUGS["a lost receipt"][1](limited)) == 1
 
 
