@@ -27,7 +27,7 @@ from loadtests.bench.generator import Answer, Server, Shot, fire, post
 from loadtests.bench.rows import Row, Wanted
 from loadtests.children import end, spawn
 from loadtests.evidence import Terms
-from loadtests.profiles import PROFILES
+from loadtests.scenario import Scenario
 
 WAVE = f"/v1/waves/{system.WAVE}"
 RATE_PER_S = 100_000.0
@@ -148,8 +148,8 @@ def _forms(url: str, persons: range) -> Sequence[bytes]:
     """Fill the wave's form in, ahead of the clock."""
     with urllib.request.urlopen(f"{url}{WAVE}/form", timeout=5) as answer:  # noqa: S310  our own
         schema = json.load(answer)
-    profile = next(iter(PROFILES.values()))
-    return [orjson.dumps(fill(schema, make_person(profile, 1, each))) for each in persons]
+    crowd = Scenario("smoke", people=1)
+    return [orjson.dumps(fill(schema, make_person(crowd, each))) for each in persons]
 
 
 @contextmanager
@@ -170,6 +170,7 @@ def _hello(folder: Path) -> Iterator[Server]:
 
 def _serve_of(gateway: system.Gateway) -> Server:
     """Return the one front door among the children of `gateway up`."""
+    assert gateway.child is not None
     of = gateway.child.pid
     for pid in Path(f"/proc/{of}/task/{of}/children").read_text().split():
         if b"\0serve\0" in Path(f"/proc/{pid}/cmdline").read_bytes():

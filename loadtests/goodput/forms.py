@@ -11,7 +11,7 @@ import orjson
 
 from loadtests.applicants import DISTRICTS, REGENCIES, SERIALS, fill, make_person
 from loadtests.goodput.way import API
-from loadtests.profiles import PROFILES
+from loadtests.scenario import Scenario
 from loadtests.system import ANSWER_S_MAX
 
 
@@ -19,7 +19,7 @@ def forms(url: str) -> Iterator[bytes]:
     """Return forms, no two of one person."""
     with urllib.request.urlopen(f"{url}{API}/form", timeout=ANSWER_S_MAX) as answer:  # noqa: S310  our own
         schema = json.load(answer)
-    return forms_of(fill(schema, make_person(next(iter(PROFILES.values())), 1, 0)))
+    return forms_of(fill(schema, make_person(Scenario("smoke", people=1), 0)))
 
 
 def forms_of(values: Mapping[str, str]) -> Iterator[bytes]:

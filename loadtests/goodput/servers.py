@@ -68,6 +68,7 @@ def running(kind: str, rate_per_s: float = RATE_PER_S_MAX) -> Iterator[Server]:
         try:
             gateway = system.start(Path(name), terms, opens_s=OPENS_S, processes=1, command=command)
             try:
+                assert gateway.child is not None  # it was started here
                 pid = _front_door(gateway.child.pid)
                 os.sched_setaffinity(pid, {theirs})
                 _wait_until_open(gateway)
