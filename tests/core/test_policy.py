@@ -55,6 +55,15 @@ def test_the_burst_is_at_most_one_second_of_rate() -> None:
     assert codes({"rate_per_s": 0.5, "burst": 1}) == []
 
 
+def test_what_only_two_fields_together_get_wrong_is_told_at_once_too() -> None:
+    assert codes({"rate_per_s": 5.0, "burst": 6, "floor_per_s": 7.0, "quota": -1}) == [
+        ("/quota", "range"), ("/burst", "burst"), ("/floor_per_s", "floor"),
+    ]  # fmt: skip
+    assert codes({"rate_per_s": 0, "burst": 99, "autopilot": "on"}) == [
+        ("/rate_per_s", "range"), ("/autopilot", "choice"),
+    ], "beside a rate that is none, no burst is too large"  # fmt: skip
+
+
 @given(
     st.dictionaries(
         st.text(max_size=20), st.none() | st.booleans() | st.integers() | st.floats() | st.text()

@@ -39,7 +39,7 @@ const Charts = (() => {
       width: place.clientWidth, height: place.clientHeight - 26,
       cursor: { sync: { key: "seconds" }, drag: { x: false, y: false } },
       scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
-      axes: [{ ...axis, values: (_, times) => times.map((time) => clock(time)), space: 70 }, { ...axis, size: 58, values: (_, values) => values.map(short) }],
+      axes: [{ ...axis, size: 28, values: (_, times) => times.map((time) => clock(time)), space: 70 }, { ...axis, size: 58, values: (_, values) => values.map(short) }],
       series: [
         { label: "at", value: (_, time) => time ? clock(time, 8) : "" },
         ...lines.map(([label, colour], i) => ({
