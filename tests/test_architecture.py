@@ -17,7 +17,7 @@ FUNCTION_LINES_MAX = 60
 ALL = ["core", "ports", "services", "redis", "stores", "web", "observation", "configuration"]
 TOOLS = (
     r"gateway\.(__main__|cli|ctl\w*|supervise|system|fleet|children|restarts|data"
-    r"|addresses|banner|notify|valkey|verify|export\w*|simulate|simulation(\..+)?)"
+    r"|addresses|banner|notify|valkey|verify|export\w*|preview\w*|simulate|simulation(\..+)?)"
 )
 RINGS: dict[str, tuple[str, list[str]]] = {  # ring -> (modules as a pattern, rings it may import)
     "core": (r"gateway(\.core(\..+)?)?", []),

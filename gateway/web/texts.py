@@ -4,9 +4,10 @@ Catalogues are gettext's (``pages/locales/*.po``) with symbolic names; numbers a
 """
 
 import io
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
 
@@ -15,9 +16,11 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, get_group_symbol
 
 from gateway.core.clock import local
-from gateway.core.programme import ZONE_OFFSETS_H, Zone
+from gateway.core.form import Texts
+from gateway.core.programme import ZONE_OFFSETS_H, Programme, Zone
 
 LANGUAGES = ("id", "en")  # the first is spoken where the client asks for none of them
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
 HOUR_COLON = {"id": "."}  # CLDR writes 16.00 in Indonesian
 
 
@@ -31,6 +34,23 @@ class Speech:
     def __call__(self, name: str, **values: object) -> str:
         """Return one text with its values in place."""
         return self.texts[name].format(**values)
+
+    def fill(self, name: str, values: Mapping[str, str]) -> str:
+        """Return one text with the values that are known in place; the others stay to be filled in."""
+        return PLACEHOLDER.sub(lambda m: values.get(m[1], m[0]), self.texts[name])
+
+    def of(self, texts: Texts) -> str:
+        """Return a programme's own text; in a language it does not speak, what it says first."""
+        return texts.get(self.language) or next(iter(texts.values()), "")
+
+    def for_programme(self, programme: Programme) -> "Speech":
+        """Return the same language with the programme's own words in place of ours."""
+        own = {
+            name: said
+            for name, texts in programme.texts.items()
+            if (said := texts.get(self.language))
+        }
+        return replace(self, texts={**self.texts, **own}) if own else self
 
     @property
     def colon(self) -> str:
@@ -49,6 +69,10 @@ class Speech:
     def hour(self, instant: datetime) -> str:
         """Return a clock time without its zone."""
         return f"{instant:%H}{self.colon}{instant:%M}"
+
+    def after(self, at: str, seconds: int) -> str:
+        """Return the clock time so long after an instant in ISO 8601, in its own zone."""
+        return self.hour(datetime.fromisoformat(at) + timedelta(seconds=seconds))
 
     def when(self, instant_us: int, zone: Zone) -> str:
         """Return day, date, clock time and zone: "Kamis, 16 April 2020, pukul 16.00 WIB"."""
