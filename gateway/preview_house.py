@@ -4,7 +4,7 @@ Time stands still in it, so every state looks the same however long one looks at
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -45,6 +45,7 @@ from gateway.services.front_door import FrontDoor
 from gateway.services.intake import Intake
 from gateway.services.rooms import LiveRoom, Rooms
 from gateway.web.cookies import Cookies
+from gateway.web.limits import Pace
 from gateway.web.problems import Problem, ProblemStyle
 from gateway.web.public import PublicServices, public_app
 from gateway.web.rendering import Pages
@@ -95,6 +96,13 @@ class StagedRoom:
 
     async def extend(self, wave: Wave, number: int, serial: int) -> int:
         return self._now_us + 2 * TURN_US
+
+
+class Patience(Pace):
+    """Whoever looks at a preview may look as often as they like."""
+
+    def count(self, key: Hashable, interval_s: float, *, now_s: float) -> None:
+        """Count nothing."""
 
 
 class StagedIntake:
@@ -148,6 +156,8 @@ def preview_app(programme: Programme, now_us: int) -> web.Application:
         intake=Intake(StagedIntake(now_us), (programme.id,), bytes(32), secrets.token_bytes),
         cookies=StagedCookies(keys, keys, tickets=tickets),
         receipt_page=pages.receipt,
+        polls=Patience(),
+        attempts=Patience(),
     )
     style = ProblemStyle(render=pages.problem)
     app = public_app(services, style, partial(page_routes, pages=pages))
@@ -188,8 +198,10 @@ def _ticket(room: LiveRoom, now_us: int) -> Credential:
 async def _trouble(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Stand in the way where that is what the state is about; the page itself always comes."""
     state = STATES.get(request.match_info.get("wave", ""))
+    # Whoever has no ticket is told that, however busy it is.
+    unknown = state is not None and not state.inside and request.path.endswith("/place")
     asks = request.path.startswith("/v1/") or request.path.endswith("/wait")
-    if state is not None and state.trouble and asks:
+    if state is not None and state.trouble and asks and not unknown:
         if state.trouble != OFFLINE:
             raise Problem(state.trouble, retry_after_s=RETRY_S)
         if request.transport is not None:

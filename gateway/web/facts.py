@@ -17,7 +17,7 @@ from gateway.web.texts import Speech
 ROOM_TEXTS = (
     "scheduled.text", "join.text", "prequeue.text", "open.", "countdown", "message", "waiting.title",
     "waiting.left", "called.title", "called.text", "full.", "closed.", "paused.", "left.", "missed.", "moved",
-    "busy.text", "busy.title",  "throttled.", "recovering.", "offline.text", "offline.back",
+    "busy.text", "busy.none", "busy.title", "throttled.", "recovering.", "offline.text", "offline.back",
     "button.join", "button.again", "button.leave", "button.still", "button.auto", "leave.sure", "selection",
 )  # fmt: skip
 WAIT_TEXTS = (

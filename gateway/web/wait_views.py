@@ -16,6 +16,7 @@ INPUT_TYPES = {"birth-date": "date", "phone": "tel", "email": "email"}
 AUTOCOMPLETE = {"phone": "tel", "email": "email", "birth-date": "bday"}
 NUMERIC = frozenset({"nik", "digits"})
 NIK_DIGITS = 16
+SEPARATORS = str.maketrans("", "", " .-")  # what people put into numbers to read them
 BUTTONS: Mapping[str, Sequence[str]] = {
     "join": ["join"],
     "open": ["join"],
@@ -158,7 +159,9 @@ def _error(shown: Mapping[str, Any], says: Speech, filled: Filled) -> str:
         return ""
     typed = filled.values.get(shown["name"], "")
     counted = shown["numeric"] and typed
-    return says(f"error.{code}") + (f" {says('form.typed', n=len(typed))}" if counted else "")
+    return says(f"error.{code}") + (
+        f" {says('form.typed', n=len(typed.translate(SEPARATORS)))}" if counted else ""
+    )
 
 
 def _shown(each: Field, says: Speech) -> View:
@@ -182,5 +185,5 @@ def tidied(room: LiveRoom, name: str, value: str) -> str:
     """Take out what people put into numbers to read them: spaces, dots and dashes."""
     kinds = {each.name: each.kind for each in room.programme.fields}
     if kinds.get(name) in NUMERIC:
-        return value.translate(str.maketrans("", "", " .-"))
+        return value.translate(SEPARATORS)
     return value

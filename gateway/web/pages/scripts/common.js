@@ -19,9 +19,8 @@ function put(id, text) {
 function say(text, urgent) {
   if (urgent || Date.now() > quietUntil) { quietUntil = Date.now() + 60000; put('live', text); }
 }
-function hm(iso) { return iso.slice(11, 16).replace(':', P.colon); }
 function call(method, path, body, bearer) {
-  var headers = { Accept: 'application/json', 'Accept-Language': P.language };
+  var headers = { 'Accept-Language': P.language };
   if (bearer) { headers.Authorization = 'Bearer ' + bearer; }
   if (body) { headers['Content-Type'] = 'application/json'; }
   return fetch(path, { method: method, headers: headers, credentials: 'same-origin', body: body }).then(function (r) {
@@ -34,7 +33,7 @@ function call(method, path, body, bearer) {
 }
 function press(button, act) { /* however often it is pressed meanwhile, it acts once */
   button.onclick = function (e) {
-    if (e) { e.preventDefault(); }
+    e.preventDefault();
     if (busy) { return; }
     busy = button.disabled = true;
     act().then(null, lost).then(function () { busy = button.disabled = false; });

@@ -10,6 +10,7 @@ function fail(text) { put('errors', text); $('errors').focus(); }
 function store(name, value) { /* private mode keeps nothing */
   try { return value === undefined ? sessionStorage.getItem(name) : sessionStorage.setItem(name, value); } catch (_) { return null; }
 }
+function hm(iso) { return iso.slice(11, 16).replace(':', P.colon); }
 function each(act) { Array.prototype.forEach.call(form.querySelectorAll('[data-kind]'), act); }
 function digits(text) { return text.replace(/[\s.\-]/g, ''); }
 function numeric(e) { return /nik|digits/.test(e.getAttribute('data-kind')); }

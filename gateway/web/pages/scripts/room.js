@@ -1,11 +1,10 @@
 /* The waiting page: asks as often as the server says, and shows what it answers. Whose turn it is goes
    on to the page that knows the person (/wait); this one is the same for everybody. */
-var timer, clock, skew = 0, fails = 0, shown = '', joined = false, still = false;
+var timer, clock, skew = 0, fails = 0, shown = '', still = false;
+var joined; /* undefined until an answer tells */
 var mine = -1, far = false; /* the own number; whether the board, the same for everybody, will do */
 var apart = false; /* whether the first long wait has been spread widely */
 var called = false; /* it is our turn, and a pass is being waited for */
-
-if (!window.fetch) { go(page + '/wait'); } /* a browser older than this script goes the way without */
 
 function later(s, spread) { /* spread: the width of the jitter, as a share of the wait */
   clearTimeout(timer);
@@ -71,7 +70,7 @@ function refused(a) {
   else if (a.status < 500) { joined = false; s = 2; }
   else if (/recovering$/.test(a.data.type)) { show('recovering', {}, []); }
   else if (joined) { put('note', t('busy.title') + '. ' + t('recovering.text')); }
-  else { show('busy', { text: t('busy.text', why) }, ['join']); }
+  else { show('busy', { status: joined === false && t('busy.none'), text: t('busy.text', why) }, []); }
   later(s, 0);
 }
 function lost(error) {
@@ -83,7 +82,7 @@ function lost(error) {
 }
 function tick() {
   clearTimeout(timer);
-  return (called ? claim() : !joined || far ? askBoard() : askPlace()).then(null, lost);
+  return (joined === undefined ? start() : called ? claim() : !joined || far ? askBoard() : askPlace()).then(null, lost);
 }
 
 function askBoard() {
@@ -135,11 +134,18 @@ press($('retry'), tick);
 function awake() { if (!document.hidden && !busy) { later(0.3, 0.3); } }
 document.addEventListener('visibilitychange', awake);
 window.addEventListener('online', awake);
-window.addEventListener('pageshow', awake); /* from the back button, too */
+window.addEventListener('pageshow', function (e) { if (e.persisted) { awake(); } });
 /* A place that moves here comes behind '#', which no server and no log ever sees. */
 var moved = /^#t=([\w-]+)$/.exec(location.hash);
-if (moved) { history.replaceState(null, '', location.pathname); }
-(moved ? ask('POST', api + 'tickets', moved[1]) : call('GET', api + 'place')).then(function (a) {
-  joined = a.status === 200;
-  return tick().then(function () { if (moved) { put('note', joined ? t('moved') : a.data.title + '. ' + a.data.detail); } });
-}).then(null, lost);
+if (moved) { history.replaceState(null, '', location.pathname + location.search); }
+function start() {
+  return (moved ? ask('POST', api + 'tickets', moved[1]) : ask('GET', api + 'place')).then(function (a) {
+    if (a.status >= 500) { return refused(a); }
+    joined = a.status === 200 || a.status === 429; /* only who holds a ticket asks too often */
+    return tick().then(function () {
+      if (moved) { put('note', joined ? t('moved') : a.data.title + '. ' + a.data.detail); }
+    });
+  });
+}
+/* A browser older than this script goes the way without. */
+if (window.fetch) { tick(); } else { go(page + '/wait'); }

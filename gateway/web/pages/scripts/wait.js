@@ -30,7 +30,8 @@ var wait = (function () {
     return before[1];
   }
   function at(iso, seconds) { /* the wave's own clock: its offset is the one that the server wrote */
-    return hm(new Date(Date.parse(iso.slice(0, 19) + 'Z') + seconds * 1000).toISOString());
+    var end = new Date(Date.parse(iso.slice(0, 19) + 'Z') + seconds * 1000);
+    return end.toISOString().slice(11, 16).replace(':', P.colon);
   }
   function time(p) {
     var eta = p.eta_s, ends, before = told;
