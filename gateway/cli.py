@@ -166,11 +166,11 @@ def ctl(arguments: tuple[str, ...]) -> None:
 
 
 def _load(config: Path) -> "tuple[Settings, tuple[Programme, ...]]":
-    from gateway.programmes import load_programmes
     from gateway.settings import load_settings
+    from gateway.wording import load_worded
 
     settings = load_settings(config, os.environ)
-    return settings, load_programmes(settings.programmes.files)
+    return settings, load_worded(settings.programmes.files)
 
 
 def _load_process(config: Path) -> "tuple[Settings, tuple[Programme, ...], Secrets]":

@@ -31,7 +31,10 @@ RINGS: dict[str, tuple[str, list[str]]] = {  # ring -> (modules as a pattern, ri
         r"gateway\.(settings|configuration|programmes|programme_documents|operators|secrets|faults)",
         ["core"],
     ),
-    "composition": (r"gateway\.(compose|compose_deliver|pressure|watches|store_settings)", ALL),
+    "composition": (
+        r"gateway\.(compose|compose_deliver|pressure|watches|store_settings|wording)",
+        ALL,
+    ),
     "command line": (
         TOOLS,
         [*ALL, "composition"],

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 CONTRAST_MIN = 4.5  # of text in or on the colour
-PAPER, PAPER_DARK, ON_DARK = "#ffffff", "#161b21", "#0b1218"  # as in the pages' style
+# As in the pages' style: what the colour stands on, or what stands on it.
+PAPER, BACK = "#ffffff", "#f3f5f7"
+PAPER_DARK, ON_DARK = "#161b21", "#0b1218"
 
 
 @dataclass(frozen=True, slots=True)

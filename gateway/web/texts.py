@@ -86,6 +86,12 @@ class Speech:
         return " = ".join(f"{self.hour(local(instant_us, zone))} {zone}" for zone in ZONE_OFFSETS_H)
 
 
+def gaps(text: str) -> set[str]:
+    """Return the names of what is filled in; a brace that names nothing is one of no name."""
+    rest = PLACEHOLDER.sub("", text)
+    return {*PLACEHOLDER.findall(text), *([""] if "{" in rest or "}" in rest else [])}
+
+
 @cache
 def speech(language: str) -> Speech:
     """Read one catalogue."""

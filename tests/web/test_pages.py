@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from gateway.core.look import Look
 from gateway.core.receipts import make
 from gateway.core.snapshot import Phase
 from gateway.ports import Standing
@@ -243,6 +244,27 @@ def test_personal_texts_are_escaped() -> None:
     body = Pages(()).html("problem.html", "en", title="<script>", text="a & b", refresh_s=0)
     assert b"<script>" not in body
     assert b"&lt;script&gt;" in body
+
+
+@pytest.mark.parametrize("path", ["/waves/waiting", "/waves/admitted/wait", "/waves/waiting/draw"])
+async def test_a_programmes_own_look_and_words_are_shown_and_escaped(path: str) -> None:
+    (programme,) = load_programmes([PROGRAMMES / "prakerja-2020.toml"])
+    evil = "</script><script>alert(1)</script>"
+    own = {name: house.texts(evil) for name in ("waiting.title", "admitted.title", "draw.how")}
+    look = Look("data:image/svg+xml;base64,AAAA", "#7a1f1f", "#f5b0a0")
+    programme = replace(
+        programme, name=house.texts(evil), help_line=house.texts(evil), look=look, texts=own
+    )
+    async with TestClient(TestServer(preview_app(programme, house.NOW_US))) as client:
+        answer = await client.get(path)
+        text = await answer.text()
+    assert evil not in text
+    assert text.count("&lt;/script&gt;") >= 2  # name and help line
+    assert "--deep:#7a1f1f" in text
+    assert 'src="data:image/svg+xml;base64,AAAA"' in text
+    style = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in answer.headers["Content-Security-Policy"]
 
 
 async def test_i_27_the_page_without_script_never_shows_more_people_in_front() -> None:
