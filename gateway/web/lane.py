@@ -26,7 +26,7 @@ from gateway.web.heads import (
     take_out_ticket,
 )
 from gateway.web.lane_answers import BoardRoute, DocumentRoute, PlaceRoute, Route, Second
-from gateway.web.negotiation import Language, preferred_language, wants_html
+from gateway.web.negotiation import SPOKEN, Language, preferred_language, wants_html
 from gateway.web.public_services import PublicServices
 from gateway.web.rendering import Pages
 
@@ -52,8 +52,7 @@ _PAGE, _DRAW, _SCRIPT = "/waves/{wave}", "/waves/{wave}/draw", "/waves/{wave}/wa
 _RECEIPTS = "/v1/registrations/"
 _QUERIES: tuple[tuple[str, Language | None], ...] = (
     ("", None),
-    ("?lang=id", "id"),
-    ("?lang=en", "en"),
+    *((f"?lang={language}", language) for language in SPOKEN),
 )
 
 

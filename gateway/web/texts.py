@@ -16,12 +16,18 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, get_group_symbol
 
 from gateway.core.clock import local
-from gateway.core.form import Texts
+from gateway.core.form import Texts, said
 from gateway.core.programme import ZONE_OFFSETS_H, Programme, Zone
 
-LANGUAGES = ("id", "en")  # the first is spoken where the client asks for none of them
+_CATALOGUES = files("gateway.web") / "pages" / "locales"
+# The first is spoken where the client asks for none of them.
+LANGUAGES = tuple(
+    sorted(
+        (file.name[:-3] for file in _CATALOGUES.iterdir() if file.name.endswith(".po")),
+        key=lambda name: (name != "id", name),
+    )
+)
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
-HOUR_COLON = {"id": "."}  # CLDR writes 16.00 in Indonesian
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ class Speech:
 
     def of(self, texts: Texts) -> str:
         """Return a programme's own text; in a language it does not speak, what it says first."""
-        return texts.get(self.language) or next(iter(texts.values()), "")
+        return said(texts, self.language)
 
     def for_programme(self, programme: Programme) -> "Speech":
         """Return the same language with the programme's own words in place of ours."""
@@ -55,7 +61,7 @@ class Speech:
     @property
     def colon(self) -> str:
         """Return what stands between hours and minutes."""
-        return HOUR_COLON.get(self.language, ":")
+        return self.texts["colon"]
 
     @property
     def group(self) -> str:
@@ -78,8 +84,7 @@ class Speech:
         """Return day, date, clock time and zone: "Kamis, 16 April 2020, pukul 16.00 WIB"."""
         instant = local(instant_us, zone)
         day = format_date(instant, "EEEE, d MMMM y", locale=self.language)
-        at = {"id": "pukul "}.get(self.language, "")
-        return f"{day}, {at}{self.hour(instant)} {zone}"
+        return self("when", day=day, time=self.hour(instant), zone=zone)
 
     def zones(self, instant_us: int) -> str:
         """Return one clock time in all of Indonesia: "16.00 WIB = 17.00 WITA = 18.00 WIT"."""
@@ -95,6 +100,6 @@ def gaps(text: str) -> set[str]:
 @cache
 def speech(language: str) -> Speech:
     """Read one catalogue."""
-    text = (files("gateway.web") / "pages" / "locales" / f"{language}.po").read_bytes()
+    text = (_CATALOGUES / f"{language}.po").read_bytes()
     catalogue = read_po(io.BytesIO(text), locale=language)
     return Speech(language, {str(m.id): str(m.string) for m in catalogue if m.id})
