@@ -139,6 +139,17 @@ def simulate(arguments: tuple[str, ...]) -> None:
 
 
 @cli.command()
+@config_option
+@click.option("--programme", help="The programme's id; the first one unless said.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8090, show_default=True)
+def preview(config: Path, programme: str | None, port: int) -> None:
+    """Show applicants' pages in every state, with made-up numbers, until Ctrl-C. Needs no Redis."""
+    from gateway.preview import show
+
+    _run(show(_load(config)[1], programme, port, click.echo))
+
+
+@cli.command()
 def version() -> None:
     """Print the version."""
     from importlib.metadata import version as installed
@@ -168,11 +179,11 @@ def doctor(config: Path) -> None:
 
 
 def _load(config: Path) -> "tuple[Settings, tuple[Programme, ...]]":
-    from gateway.programmes import load_programmes
     from gateway.settings import load_settings
+    from gateway.wording import load_worded
 
     settings = load_settings(config, os.environ)
-    return settings, load_programmes(settings.programmes.files)
+    return settings, load_worded(settings.programmes.files)
 
 
 def _load_process(config: Path) -> "tuple[Settings, tuple[Programme, ...], Secrets]":

@@ -34,6 +34,11 @@ _EMAIL = re.compile(
 )
 
 
+def said(texts: Texts, language: str) -> str:
+    """Return a programme's own text; in a language it does not speak, as it says it first."""
+    return texts.get(language) or next(iter(texts.values()), "")
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One of a field's values."""
@@ -218,11 +223,11 @@ def json_schema(fields: Sequence[Field], language: str) -> dict[str, Any]:
 def _property(each: Field, language: str) -> dict[str, Any]:
     described: dict[str, Any] = {
         "type": "string",
-        "title": each.label[language],
+        "title": said(each.label, language),
         "x-kind": each.kind,
     }
-    if each.hint.get(language):
-        described["description"] = each.hint[language]
+    if hint := said(each.hint, language):
+        described["description"] = hint
     match each.kind:
         case "nik":
             described["pattern"] = "^[0-9]{16}$"
@@ -236,7 +241,8 @@ def _property(each: Field, language: str) -> dict[str, Any]:
             described |= {"format": "email", "maxLength": EMAIL_MAX}
         case "choice":
             described["oneOf"] = [
-                {"const": choice.value, "title": choice.label[language]} for choice in each.choices
+                {"const": choice.value, "title": said(choice.label, language)}
+                for choice in each.choices
             ]
         case "phone":
             described["format"] = "phone"
