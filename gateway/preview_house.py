@@ -51,12 +51,12 @@ from gateway.web.public import PublicServices, public_app
 from gateway.web.rendering import Pages
 from gateway.web.site import page_routes
 from gateway.web.texts import LANGUAGES
+from gateway.web.throttle import Throttle
 
 TURN_US = 10 * MINUTE_US
 RETRY_S = 20
 HOME = ("open", "next")  # what the programme page lists: it has one wave open, and one to come
 CALLED_US = 5_000_000  # until the pass that is being waited for is asked for again
-from gateway.web.throttle import Throttle
 
 
 def receipt_of(name: str) -> str:
