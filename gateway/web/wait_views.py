@@ -118,7 +118,7 @@ def _wait_lines(place: Mapping[str, Any], texts: Texts, says: Speech) -> View:
         f"{position} {_left(place, texts, says)}",
     ]
     if place["outlook"] == "unlikely":
-        lines.append(texts["waiting.unlikely"])
+        lines.insert(1, texts["waiting.unlikely"])
     return {
         "tab": texts["waiting.tab"].format(ahead=ahead),
         "lines": [*lines, texts["waiting.text"], texts["selection"]],

@@ -44,10 +44,10 @@ var wait = (function () {
   function show(p) {
     var values = { ahead: least(p), position: p.position + 1 };
     var more = [t('waiting.place', values), t('waiting.left', p), t('selection')];
-    if (p.outlook === 'unlikely') { more.splice(2, 0, t('waiting.unlikely')); }
+    var early = p.outlook === 'unlikely' ? t('waiting.unlikely') + ' ' : ''; /* told before all else */
     window.show('waiting', {
       tab: t('waiting.tab', values), status: t('waiting.status', values) + ' ' + time(p),
-      message: p.message, more: more.join(' ')
+      text: early + t('waiting.text'), message: p.message, more: more.join(' ')
     }, (mayTell() ? ['tell'] : []).concat('refresh', 'still', 'leave'));
   }
   function mayTell() {
