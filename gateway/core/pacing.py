@@ -7,7 +7,9 @@ poll, and is seen before anybody could pass it over.
 """
 
 import math
+from bisect import bisect_left
 from collections import deque
+from operator import itemgetter
 from typing import Literal
 
 PHI = 0.5
@@ -44,7 +46,8 @@ class Advance:
         if not self._samples:
             return None
         last_us, last = self._samples[-1]
-        first_us, first = next(s for s in self._samples if last_us - s[0] <= window_us)
+        start = bisect_left(self._samples, last_us - window_us, key=itemgetter(0))
+        first_us, first = self._samples[start]
         if last_us - first_us < 5_000_000:
             return None
         return (last - first) * 1_000_000 / (last_us - first_us)

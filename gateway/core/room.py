@@ -93,8 +93,8 @@ class Room:
 
     def is_late(self, now_us: int, parts: int) -> bool:
         """Whether the oldest entry waits longer than one part of what it may."""
-        age_us = now_us - self.oldest_us if self.oldest_us else 0
-        return age_us * parts > self.policy.intake_age_s * 1_000_000
+        oldest_us = self.oldest_us if self.backlog else 0
+        return oldest_us > 0 and (now_us - oldest_us) * parts > self.policy.intake_age_s * 1_000_000
 
     def is_full(self, now_us: int) -> bool:
         """Whether the intake takes no more, by count or by age."""
