@@ -34,6 +34,7 @@ ON_POSTGRESQL = {
     "the server ends": (Kind.KILL_STORE, Kind.STORE_DOWN),
     "the server holds still": (Kind.STOP_STORE, Kind.STORE_LOCKED, Kind.DELIVER_DIES),
 }
+HUNTS = 3  # for one seeded bug
 QUICK_BUGS = ("everysec", "new-receipt-on-repeat", "run-ignored", "fence-ignored")
 
 
@@ -99,8 +100,16 @@ def test_every_promise_holds_under(
 def test_a_seeded_bug_is_found(
     reports: dict[str, "concurrent.futures.Future[Report]"], bug: str
 ) -> None:
-    report = reports[bug].result()
-    assert any(fault.startswith(BUGS[bug].promise) for fault in report.broken), report
+    told = [reports[bug].result()]
+    # Processes are real, and a machine that is slow today may let the moment pass in which the bug shows.
+    while not _shows(bug, told[-1]) and len(told) < HUNTS:
+        with concurrent.futures.ProcessPoolExecutor(1, mp_context=CONTEXT) as pool:
+            told.append(pool.submit(run, BUGS[bug].schedule()).result())
+    assert _shows(bug, told[-1]), told
+
+
+def _shows(bug: str, report: Report) -> bool:
+    return any(fault.startswith(BUGS[bug].promise) for fault in report.broken)
 
 
 def test_a_schedule_follows_from_its_seed_alone() -> None:
