@@ -280,6 +280,9 @@ def test_errors_are_counted_linked_and_stand_beside_their_fields(
 
 def test_the_form_opens_and_is_filled_with_the_keyboard_alone(page: Page, preview_url: str) -> None:
     visit(page, preview_url, "admitted")
+    expect(page.locator("#status")).to_contain_text(
+        "(10 minutes left)"
+    )  # of a turn that has just come
     page.locator(f"button:has-text('{SAYS('button.claim')}')").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#nik")).to_be_focused()
