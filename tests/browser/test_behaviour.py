@@ -180,6 +180,14 @@ def test_a_browser_older_than_the_script_is_led_the_way_without(
     page.wait_for_url("**/waves/open/wait?lang=en")
 
 
+def test_a_browser_with_script_is_led_back_from_the_way_without(
+    page: Page, preview_url: str
+) -> None:
+    page.goto(f"{preview_url}/waves/left/wait?lang=en")
+    page.wait_for_url("**/waves/left?lang=en")
+    expect(page.locator("#actions button")).to_have_text(SAYS("button.again"))
+
+
 def test_a_place_that_moves_here_says_so(page: Page, preview_url: str) -> None:
     page.goto(f"{preview_url}/waves/waiting/device")
     page.click(f"a:has-text('{SAYS('device.link')}')")
