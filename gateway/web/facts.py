@@ -25,6 +25,7 @@ WAIT_TEXTS = (
 )  # fmt: skip
 FORM_TEXTS = (
     "admitted.title",
+    "admitted.text",
     "tell.body",
     "form.",
     "offline.form",

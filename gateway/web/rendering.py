@@ -33,7 +33,6 @@ _LOOKS: Mapping[str, Sequence[str]] = {"wave.html": ("style",)}  # the others ne
 _SCRIPTS: Mapping[str, Sequence[str]] = {
     "wave.html": ("common", "room"),
     "draw.html": ("common", "draw", "proof"),
-    "wait.html": ("common", "form"),
     "receipt.html": ("print",),
 }
 _WITH_FILE = frozenset({"wave.html"})
@@ -72,8 +71,7 @@ class Pages:
         """Return a page and its headers."""
         look = programme.look if programme else Look()
         style = assets.style(*_LOOKS.get(template, ("style", "more")), look=look)
-        # A page of one person has its script where it has something to tell it.
-        wanted = values.get("facts", "none needed") and _SCRIPTS.get(template, ())
+        wanted = values.get("scripts", _SCRIPTS.get(template, ()))
         script = assets.script(*wanted) if wanted else ""
         body = (
             _templates()

@@ -5,7 +5,7 @@ reloading repeats nothing; only a form with errors is shown again at once, with 
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -26,6 +26,8 @@ from gateway.web.wait_views import Filled, form_of, inside, outside, tidied
 FORM_TYPE = "application/x-www-form-urlencoded"
 SLOWER = 2.0  # a page without script costs a whole page: it asks half as often
 REFRESH_S_MIN = 3
+# Only one's own turn and receipt are at home here; the rest has a page that needs no person.
+SCRIPTS: Mapping[str, Sequence[str]] = {"admitted": ("common", "form"), "registered": ()}
 
 
 class WaitingRoom:
@@ -171,6 +173,7 @@ class WaitingRoom:
             page=page,
             action=f"{page}/wait?lang={says.language}",
             refreshes=refreshes,
+            scripts=SCRIPTS.get(state, ("back",)),
             movable=state in {"prequeue", "waiting", "called", "admitted", "paused"},
             texts=names,
             **({"receipt": "", "facts": ""} | dict(view)),

@@ -180,6 +180,14 @@ def test_a_browser_older_than_the_script_is_led_the_way_without(
     page.wait_for_url("**/waves/open/wait?lang=en")
 
 
+def test_a_browser_with_script_is_led_back_from_the_way_without(
+    page: Page, preview_url: str
+) -> None:
+    page.goto(f"{preview_url}/waves/left/wait?lang=en")
+    page.wait_for_url("**/waves/left?lang=en")
+    expect(page.locator("#actions button")).to_have_text(SAYS("button.again"))
+
+
 def test_a_place_that_moves_here_says_so(page: Page, preview_url: str) -> None:
     page.goto(f"{preview_url}/waves/waiting/device")
     page.click(f"a:has-text('{SAYS('device.link')}')")
@@ -280,6 +288,9 @@ def test_errors_are_counted_linked_and_stand_beside_their_fields(
 
 def test_the_form_opens_and_is_filled_with_the_keyboard_alone(page: Page, preview_url: str) -> None:
     visit(page, preview_url, "admitted")
+    expect(page.locator("#status")).to_contain_text(
+        "(10 minutes left)"
+    )  # of a turn that has just come
     page.locator(f"button:has-text('{SAYS('button.claim')}')").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#nik")).to_be_focused()

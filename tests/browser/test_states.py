@@ -11,34 +11,29 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from gateway.preview_states import STATES
+from gateway.preview_house import receipt_of
+from gateway.preview_states import OFFLINE, STATES
 from gateway.web.texts import LANGUAGES, speech
 from tests.browser.conftest import SCREENS
 
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 SCHEMES: dict[str, Any] = {"id": "light", "en": "dark"}
+# Without script one template speaks in all states, in words that are seen with it: a few will do.
+PLAIN = ("admitted", "waiting", "prequeue", "received", "paused")
 BESIDE = {
-    "home": "/", "find": "/receipts", "not-found": "/receipts?reference=656F-VHX6", "draw": "/waves/waiting/draw",
-    "draw-before": "/waves/prequeue/draw", "device": "/waves/waiting/device",
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module", params=[True, False], ids=["script", "no-script"])
-def script(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
+    "home": "/?",
+    "find": "/receipts?",
+    "not-found": "/receipts?reference=656F-VHX6&",
+    "receipt-page": f"/v1/registrations/{receipt_of('recorded')}?",
+    "draw": "/waves/waiting/draw?",
+    "draw-before": "/waves/prequeue/draw?",
+    "device": "/waves/waiting/device?",
+}
 
 
 @pytest.fixture(scope="module", params=LANGUAGES)
 def language(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-@pytest.fixture(autouse=True)
-def spare(language: str, script: bool, request: pytest.FixtureRequest) -> None:
-    """Without script one template speaks in all states, in words seen already: a few will do."""
-    few = ("admitted", "waiting", "prequeue", "received", "paused", "draw")
-    if not script and not any(f"-{name}]" in request.node.name for name in few):
-        pytest.skip("the same page as another")
 
 
 @pytest.fixture(scope="module")
@@ -89,25 +84,34 @@ def look_closely(page: Page, name: str) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, size
 
 
-@pytest.mark.parametrize("state", STATES)
-def test_a_state(page: Page, preview_url: str, state: str, language: str, script: bool) -> None:
-    url = f"{preview_url}/waves/{state}"
-    if not script:
-        if STATES[state].trouble == "offline":
-            pytest.skip("without script the browser itself says that it is offline")
-        show_plainly(page, f"{url}/wait?lang={language}")
-    elif STATES[state].trouble == "offline":
-        with page.context.new_page() as other:  # with a clock of its own
-            other.clock.install()
-            other.goto(f"{url}?lang={language}")
-            other.clock.run_for(7_000)
-            expect(other.locator("#retry")).to_be_visible()
-            look_closely(other, f"{language}-{state}")
-        return
-    else:
-        page.goto(f"{url}?lang={language}")
-        expect(page.locator("h1")).to_have_text(title_of(state, language))
-    look_closely(page, f"{language}-{'' if script else 'noscript-'}{state}")
+@pytest.mark.parametrize("state", [name for name in STATES if STATES[name].trouble != OFFLINE])
+def test_a_state(page: Page, preview_url: str, state: str, language: str) -> None:
+    page.goto(f"{preview_url}/waves/{state}?lang={language}")
+    expect(page.locator("h1")).to_have_text(title_of(state, language))
+    look_closely(page, f"{language}-{state}")
+
+
+def test_the_state_of_no_network(context: BrowserContext, preview_url: str, language: str) -> None:
+    with context.new_page() as page:  # with a clock of its own
+        page.clock.install()
+        page.goto(f"{preview_url}/waves/offline?lang={language}")
+        page.clock.run_for(7_000)
+        expect(page.locator("#retry")).to_be_visible()
+        look_closely(page, f"{language}-offline")
+
+
+@pytest.mark.parametrize("state", PLAIN)
+def test_a_state_without_script(page: Page, preview_url: str, state: str, language: str) -> None:
+    show_plainly(page, f"{preview_url}/waves/{state}/wait?lang={language}")
+    look_closely(page, f"{language}-noscript-{state}")
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_a_page_beside_the_states(page: Page, preview_url: str, name: str, language: str) -> None:
+    page.goto(f"{preview_url}{BESIDE[name]}lang={language}")
+    if name.startswith("draw"):
+        expect(page.locator("#result")).to_be_visible()
+    look_closely(page, f"{language}-{name}")
 
 
 def title_of(state: str, language: str) -> re.Pattern[str]:
@@ -115,18 +119,3 @@ def title_of(state: str, language: str) -> re.Pattern[str]:
     named = {"unlikely": "waiting", "throttled": "open"}.get(state, state)
     parts = re.split(r"\{\w+\}", speech(language).texts[f"{named}.title"])
     return re.compile(f"^{'.+'.join(map(re.escape, parts))}$")
-
-
-@pytest.mark.parametrize("name", BESIDE)
-def test_a_page_beside_the_states(
-    page: Page, preview_url: str, name: str, language: str, script: bool
-) -> None:
-    path = BESIDE[name]
-    url = f"{preview_url}{path}{'&' if '?' in path else '?'}lang={language}"
-    if not script:
-        show_plainly(page, url)
-    else:
-        page.goto(url)
-    if script and name.startswith("draw"):
-        expect(page.locator("#result")).to_be_visible()
-    look_closely(page, f"{language}-{'' if script else 'noscript-'}{name}")

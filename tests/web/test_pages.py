@@ -19,6 +19,7 @@ from gateway.ports import Standing
 from gateway.preview_house import preview_app
 from gateway.preview_states import STATES
 from gateway.programmes import load_programmes
+from gateway.web.facts import DRAW_TEXTS, FORM_TEXTS, ROOM_TEXTS, WAIT_TEXTS
 from gateway.web.rendering import Pages
 from gateway.web.texts import LANGUAGES, speech
 from tests.web import house
@@ -36,6 +37,23 @@ def test_no_language_lacks_a_text_and_none_has_one_too_many() -> None:
         for name, text in texts.items():
             assert text, f"{language}: {name} is empty"
             assert set(PLACEHOLDER.findall(text)) == set(PLACEHOLDER.findall(first[name])), name
+
+
+def test_scripts_are_given_every_text_they_ask_for() -> None:
+    scripts = PROGRAMMES.parents[1] / "gateway" / "web" / "pages" / "scripts"
+    given = {
+        "room": (*ROOM_TEXTS, *WAIT_TEXTS), "wait": (*ROOM_TEXTS, *WAIT_TEXTS),
+        "form": FORM_TEXTS, "proof": DRAW_TEXTS,
+    }  # fmt: skip
+    for name, texts in given.items():
+        asked = re.findall(r"'([a-z]+\.[a-z.]+)'", (scripts / f"{name}.js").read_text("utf-8"))
+        known = {
+            text
+            for text in speech("en").texts
+            if text in texts or text.startswith(tuple(t for t in texts if t.endswith(".")))
+        }
+        assert asked, name
+        assert {text for text in asked if not text.endswith(".")} <= known, name
 
 
 def test_every_field_error_has_a_text() -> None:
