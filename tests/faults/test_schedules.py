@@ -26,7 +26,7 @@ FAMILIES = {
     "the store": (Kind.STORE_LOCKED, Kind.STORE_DOWN, Kind.STORE_ERRS, Kind.DELIVER_DIES),
     "power": (Kind.POWER_LOSS,),
     "resources": (Kind.DESCRIPTORS, Kind.DISK_FULL),
-    "clocks": (Kind.CLOCK_FORWARD, Kind.CLOCK_BACK),
+    "clocks": (Kind.CLOCK_BACK, Kind.CLOCK_FORWARD),
     "Redis forgets": (Kind.EMPTIED, Kind.ROLLED_BACK),
 }
 ON_POSTGRESQL = {
@@ -39,7 +39,8 @@ QUICK_BUGS = ("everysec", "new-receipt-on-repeat")
 def of_family(name: str) -> Schedule:
     """Return the schedule of a family: its kinds one after the other, overlapping."""
     kinds = (FAMILIES | ON_POSTGRESQL)[name]
-    faults = [Fault(round(1.2 + 0.6 * n, 1), kind, n, 0.6) for n, kind in enumerate(kinds)]
+    begin_s = 0.2 if name == "clocks" else 1.2  # before the opening, or after it
+    faults = [Fault(round(begin_s + 0.6 * n, 1), kind, n, 0.6) for n, kind in enumerate(kinds)]
     store = Store.POSTGRESQL if name in ON_POSTGRESQL else Store.SQLITE
     return Schedule(len(name), make(len(name)).terms, tuple(faults), store=store)
 
