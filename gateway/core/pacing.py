@@ -153,6 +153,12 @@ def opening_poll_s(to_opening_s: float, waiting: int, budget_per_s: float, share
     return max(1.0, to_opening_s + 0.5 + opening_spread_s(crowd_s) * share)
 
 
+def overdue_poll_s(waiting: int, budget_per_s: float, share: float) -> float:
+    """Return when to ask again for an opening that should have come: so often that the budget is kept."""
+    crowd_s = waiting / budget_per_s / OPENING_SHARE
+    return max(POLL_S_MIN, crowd_s) * (0.85 + 0.3 * share)
+
+
 def opening_spread_s(crowd_s: float) -> float:
     """Return over how long the first looks after the opening are spread.
 

@@ -40,6 +40,7 @@ class Room:
     opens_at_us: int
     closes_at_us: int
     last_us: int  # server clock at the last step
+    furthest_us: int = 0  # the same, as if it had never been set back
     beacon: str = ""
     missing: int = 0  # acknowledged registrations that recovery could not find again
     revision: int = 1
@@ -60,9 +61,7 @@ class Room:
     form_us: int = 0  # time on the form of all who registered, together
     steering: Steering = field(default_factory=Steering)
     accepted_us: deque[int] = field(default_factory=deque)  # instants; the backlog is its end
-    present: Bitmap = field(
-        default_factory=Bitmap
-    )  # by position: seen in this interval or the last
+    present: Bitmap = field(default_factory=Bitmap)  # by position: seen in the last two intervals
     fresh: Bitmap = field(default_factory=Bitmap)  # by position: seen in this interval
     left: Bitmap = field(default_factory=Bitmap)  # by number
     missed: Bitmap = field(default_factory=Bitmap)  # by number: one pass has expired
@@ -115,6 +114,7 @@ def step(room: Room, now_us: int) -> None:
     """Bring clock, phase and bucket up to ``now_us``."""
     elapsed_us = bucket.elapsed_us(room.last_us, now_us)
     room.last_us = now_us
+    room.furthest_us = max(now_us, room.furthest_us + elapsed_us)
     room.steering.step(room.policy, elapsed_us)
     if not room.frozen:
         room.clock_us += elapsed_us

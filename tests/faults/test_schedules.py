@@ -27,7 +27,7 @@ FAMILIES = {
     "the store": (Kind.STORE_LOCKED, Kind.STORE_DOWN, Kind.STORE_ERRS, Kind.DELIVER_DIES),
     "power": (Kind.POWER_LOSS,),
     "resources": (Kind.DESCRIPTORS, Kind.DISK_FULL),
-    "clocks": (Kind.CLOCK_FORWARD, Kind.CLOCK_BACK),
+    "clocks": (Kind.CLOCK_BACK, Kind.CLOCK_FORWARD),
     "Redis forgets": (Kind.EMPTIED, Kind.ROLLED_BACK),
 }
 ON_POSTGRESQL = {
@@ -71,7 +71,8 @@ def of_family(name: str) -> Schedule:
     if directed := (DIRECTED | DIRECTED_ON_POSTGRESQL).get(name):
         return directed
     kinds = (FAMILIES | ON_POSTGRESQL)[name]
-    faults = [Fault(round(1.2 + 0.6 * n, 1), kind, n, 0.6) for n, kind in enumerate(kinds)]
+    begin_s = 0.2 if name == "clocks" else 1.2  # before the opening, or after it
+    faults = [Fault(round(begin_s + 0.6 * n, 1), kind, n, 0.6) for n, kind in enumerate(kinds)]
     store = Store.POSTGRESQL if name in ON_POSTGRESQL else Store.SQLITE
     return Schedule(len(name), make(len(name)).terms, tuple(faults), store=store)
 
