@@ -1,4 +1,4 @@
-"""Locust sends the crowd: some eighty couriers carry the requests of all virtual applicants.
+"""Locust sends the crowd: some hundred and sixty couriers carry the requests of all virtual applicants.
 
     locust -f loadtests/locustfile.py --headless --host http://127.0.0.1:8080 --wave demo-1
 
@@ -34,7 +34,7 @@ from loadtests.scenario import Scenario, add_arguments, scenario_of
 from loadtests.steps import Answer, Ask
 from loadtests.wire import answer_of, headers_of, word_of
 
-COURIERS = 80
+COURIERS = 160
 ANSWER_S_MAX = 10.0
 PR_SET_PDEATHSIG = 1  # prctl(2)
 GRAIN_S = 0.003  # how often the diary is looked into
