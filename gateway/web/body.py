@@ -60,9 +60,7 @@ async def read_nothing(request: web.Request) -> None:
     """
     expect_nothing(request)
     if request.body_exists:
-        data = await _read(request, LIMIT_BYTES)
-        if data and parse_json(data):
-            raise Problem("field-unknown", errors=[{"pointer": "", "code": "field-unknown"}])
+        parse_nothing(await _read(request, LIMIT_BYTES))
 
 
 async def discard(request: web.Request) -> None:
@@ -125,6 +123,17 @@ async def _read(request: web.Request, limit_bytes: int) -> bytes:
     except web.RequestPayloadError:
         raise Problem("framing", close=True) from None
     return b"".join(chunks)
+
+
+def parse_nothing(data: bytes) -> None:
+    """Refuse a body that is neither empty nor an empty object.
+
+    Raises:
+        Problem: 400 ``json-invalid``; 422 ``field-unknown``.
+
+    """
+    if data and parse_json(data):
+        raise Problem("field-unknown", errors=[{"pointer": "", "code": "field-unknown"}])
 
 
 def parse_json(data: bytes) -> dict[str, Any]:

@@ -4,13 +4,14 @@ Stands inside ``problem_middleware``, where a refusal is still an exception with
 """
 
 import time
+from functools import partial
 from typing import Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.core.shedding import Rank
-from gateway.web.problems import from_exception
+from gateway.web.problems import from_exception, request_id
 
 NO_ROUTE = "none"
 
@@ -49,7 +50,7 @@ def counting_middleware(meter: Meter) -> Middleware:
             tell(redirection.status)
             raise
         except Exception as exception:  # noqa: BLE001  whatever it is has a name in the catalogue
-            problem = from_exception(request, exception)
+            problem = from_exception(partial(request_id, request), exception)
             tell(problem.status)
             meter.refused(problem.code)
             raise problem from None

@@ -6,7 +6,7 @@ its parser with text. Whatever is private to aiohttp and used by the gateway is 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
+from gateway.web.deadlines import Timed
 from gateway.web.lane import HEAD_END, Lane
 from gateway.web.parsing import (
     FIELDS_MAX,
@@ -24,6 +25,8 @@ from gateway.web.parsing import (
 )
 from gateway.web.problems import Problem, respond
 from gateway.web.security import HEAD_BYTES_MAX, harden
+from gateway.web.turn import Turn
+from gateway.web.wire_format import closing
 
 if TYPE_CHECKING:
     from gateway.web.listener import Listener
@@ -31,10 +34,13 @@ if TYPE_CHECKING:
 PRIVATE_NAMES: Mapping[type, tuple[str, ...]] = {
     RequestHandler: (
         "_loop",
+        "_buffer_paused",
         "_messages",
         "_next_keepalive_close_time",
+        "_pause_reading_for_buffer",
         "_paused",
         "_request_count",
+        "_resume_reading_for_buffer",
         "_upgraded",
         "_waiter",
     ),
@@ -43,7 +49,7 @@ PRIVATE_NAMES: Mapping[type, tuple[str, ...]] = {
 PIPELINED_MAX = 32  # answered from one read; aiohttp queues as many
 
 
-class Connection(RequestHandler):
+class Connection(Timed):
     """aiohttp's protocol with a lane, deadlines, and problems for errors."""
 
     __slots__ = (
@@ -51,13 +57,11 @@ class Connection(RequestHandler):
         "_body",
         "_handed",
         "_head_bytes",
-        "_head_timer",
         "_key",
         "_listener",
         "_pending",
         "_refused",
-        "_unwritten_bytes",
-        "_write_timer",
+        "_turn",
     )
 
     def __init__(self, listener: "Listener", **limits: Any) -> None:
@@ -79,9 +83,8 @@ class Connection(RequestHandler):
         self._refused = False  # nothing more is read
         self._body: StreamReader = EMPTY_PAYLOAD  # of the last request whose head has arrived
         self._head_bytes = 0  # of a head that is not complete
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._write_timer: asyncio.TimerHandle | None = None
-        self._unwritten_bytes = 0  # when last looked at
+        self._turn: Turn | None = None  # the act under way
+        self.set_deadlines(listener.deadlines)
 
     @property
     def is_worn(self) -> bool:
@@ -96,12 +99,10 @@ class Connection(RequestHandler):
             self._listener.refusals["connections"] += 1
             self.abort()
             return
-        self._head_timer = self._loop.call_later(self._listener.deadlines.head_s, self.abort)
+        self.await_head()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End, and let no timer outlive it."""
-        self._stop_head_timer()
-        self._stop_write_timer()
         self._listener.pending(-self._pending)
         self._listener.crowd.leave(self._key)
         self._pending, self._key = 0, None
@@ -110,6 +111,10 @@ class Connection(RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Take in bytes: of bodies, of heads, or of a head that has to be complete in time."""
         if self._refused:
+            return
+        if self._turn is not None:
+            self._turn.hold(data)
+            self._pause_reading_for_buffer()
             return
         lane = self._listener.lane
         if lane and data and self._may_drive() and not (data := self._drive(lane, data)):
@@ -140,24 +145,56 @@ class Connection(RequestHandler):
         now_s = self._loop.time()
         deadlines, count = self._listener.deadlines, self._request_count
         last = min(count + PIPELINED_MAX, deadlines.requests_max - 1)
-        start, answers = 0, []
-        while count < last and start < len(data):
+        start, answers, act = 0, [], None
+        while act is None and count < last and start < len(data):
             answered = lane.answer(data, start, now_s)
             if answered is None:
                 break
             answer, start = answered
-            answers.append(answer)
             count += 1
-        if not answers or self.transport is None:
+            if isinstance(answer, bytes):
+                answers.append(answer)
+            else:
+                act = answer
+        if count == self._request_count or self.transport is None:
             return data
         self._request_count = count
         self._next_keepalive_close_time = now_s + deadlines.idle_s
-        self._stop_head_timer()
-        self.transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
-        return data[start:]
+        self.head_arrived()
+        if answers:
+            self.transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
+        if act is None:
+            return data[start:]
+        self._pending += 1
+        self._listener.pending(1)
+        self._turn = Turn(self, act, data[start:], deadlines.request_s)
+        return b""
+
+    def finish_turn(self, answer: bytes, behind: Iterable[bytes]) -> None:
+        """Write the answer of an act, and go on with what has come behind its request."""
+        self._turn = None
+        self.answered()
+        if self.transport is None:
+            return
+        if self._listener.draining:
+            self.transport.write(closing(answer))
+            self.transport.close()
+            return
+        self.transport.write(answer)
+        self._next_keepalive_close_time = self._loop.time() + self._listener.deadlines.idle_s
+        if self._buffer_paused:
+            self._resume_reading_for_buffer()
+        for data in behind:
+            self.data_received(data)
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109  aiohttp's
+        """Let the act under way end, and what aiohttp has begun."""
+        if self._turn is not None:
+            await asyncio.wait([self._turn.task], timeout=timeout)
+        await super().shutdown(timeout)
 
     def _heads_arrived(self, count: int) -> None:
-        self._stop_head_timer()
+        self.head_arrived()
         self._head_bytes = 0
         for message, body in list(self._messages)[-count:]:
             if not isinstance(message, _ErrInfo):
@@ -172,13 +209,13 @@ class Connection(RequestHandler):
         self._head_bytes += received_bytes
         if self._head_bytes > TARGET_BYTES_MAX + HEAD_BYTES_MAX:
             self._refuse(HeadTooLargeError())
-        elif self._head_timer is None:
-            self._head_timer = self._loop.call_later(self._listener.deadlines.head_s, self.abort)
+        else:
+            self.await_head()
 
     def _refuse(self, error: HttpProcessingError) -> None:
         """Have an error answered in its turn, as aiohttp does with those of its parser."""
         self._refused = True
-        self._stop_head_timer()
+        self.head_arrived()
         self._request_count += 1
         self._messages.append((_ErrInfo(status=400, exc=error, message=""), EMPTY_PAYLOAD))
         if self._waiter is not None and not self._waiter.done():
@@ -189,43 +226,6 @@ class Connection(RequestHandler):
         if self._pending:
             self._pending -= 1
             self._listener.pending(-1)
-
-    def pause_writing(self) -> None:
-        """Watch a client that does not read its answer."""
-        super().pause_writing()
-        self._watch_writing()
-
-    def resume_writing(self) -> None:
-        """Stop watching: it reads again."""
-        super().resume_writing()
-        self._stop_write_timer()
-
-    def _watch_writing(self) -> None:
-        if self.transport is None:
-            return
-        unwritten_bytes = self.transport.get_write_buffer_size()
-        if self._write_timer is not None and unwritten_bytes >= self._unwritten_bytes:
-            self.abort()
-            return
-        self._unwritten_bytes = unwritten_bytes
-        self._write_timer = self._loop.call_later(
-            self._listener.deadlines.write_s, self._watch_writing
-        )
-
-    def abort(self) -> None:
-        """Drop the connection without another word."""
-        if self.transport is not None:
-            self.transport.abort()
-
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _stop_write_timer(self) -> None:
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
 
     def handle_error(
         self,

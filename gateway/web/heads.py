@@ -33,6 +33,7 @@ _KEEPS_OPEN = frozenset({b"", b"keep-alive"})
 _READ = (
     *(b"host", b"connection", b"content-length", b"cookie", b"authorization"),
     *(b"accept", b"accept-encoding", b"accept-language", b"if-none-match"),
+    *(b"content-type", b"sec-fetch-site", b"origin"),
 )
 
 
@@ -48,6 +49,9 @@ class Fields(NamedTuple):
     accept_encoding: bytes
     accept_language: bytes
     if_none_match: bytes
+    content_type: bytes
+    sec_fetch_site: bytes
+    origin: bytes
 
     @property
     def body_bytes(self) -> int:

@@ -5,7 +5,6 @@ The table of first lines is made once: the waves are known. A request that is no
 request when its rank has no room (``gate``); a refused body that has come whole is skipped with it.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from typing import NamedTuple
 from gateway.core.shedding import Rank
 from gateway.ports import PortUnavailableError
 from gateway.services.rooms import LiveRoom
+from gateway.web.acts import Acts
 from gateway.web.counting import Meter
 from gateway.web.documents import Document
 from gateway.web.endpoints import WAVE
@@ -25,22 +25,20 @@ from gateway.web.heads import (
     read_fields,
     take_out_ticket,
 )
+from gateway.web.lane_acts import ACTS, ActRoute
 from gateway.web.lane_answers import BoardRoute, DocumentRoute, PlaceRoute, Route, Second
 from gateway.web.negotiation import Language, preferred_language, wants_html
 from gateway.web.public_services import PublicServices
 from gateway.web.rendering import Pages
+from gateway.web.turn import Begun
 
 HEAD_END = b"\r\n\r\n"
 PLANS_MAX = 4096  # of at most HEAD_BYTES_MAX each
 Routes = Mapping[bytes, Route]
 
 _RANKS: Mapping[tuple[str, str], Rank] = {  # of what aiohttp answers
-    ("POST", f"{WAVE}/tickets"): Rank.JOIN,
-    ("POST", f"{WAVE}/pass"): Rank.CLAIM,
-    ("POST", f"{WAVE}/pass/extension"): Rank.CLAIM,
     ("DELETE", f"{WAVE}/place"): Rank.CLAIM,
     ("GET", f"{WAVE}/form"): Rank.REGISTRATION,
-    ("POST", f"{WAVE}/registrations"): Rank.REGISTRATION,
     ("GET", "/waves/{wave}/device"): Rank.NEAR_POLL,
     ("GET", "/waves/{wave}/wait"): Rank.NEAR_POLL,
     (
@@ -77,8 +75,8 @@ class Lane:
         self._routes, self._second, self.gate = routes, second, gate
         self._plans: dict[bytes, Plan] = {}
 
-    def answer(self, data: bytes, start: int, now_s: float) -> tuple[bytes, int] | None:
-        """Return the answer to the request at ``start``, and where the next one begins."""
+    def answer(self, data: bytes, start: int, now_s: float) -> tuple[bytes | Begun, int] | None:
+        """Return the answer to the request at ``start``, or what makes it; and where the next one begins."""
         end = data.find(HEAD_END, start) + 4
         if end < 4 or end - start > HEAD_BYTES_MAX:
             return None
@@ -96,6 +94,10 @@ class Lane:
         rank, gate = route.rank, self.gate
         if rank is not None and gate.pending >= gate.limits[rank]:
             return self._refuse(rank, fields, end, len(data))
+        if isinstance(route, ActRoute):
+            next_start = end + fields.body_bytes
+            act = route.begin(fields, cut, data[end:next_start])
+            return None if act is None else (act, next_start)
         if fields.length:
             return None
         try:
@@ -112,9 +114,10 @@ class Lane:
             return None
         text = route.shown(fields)
         plan = Plan(route, fields, CUT if text == CUT else text)
-        if len(self._plans) >= PLANS_MAX:
-            self._plans.clear()
-        self._plans[head] = plan
+        if not fields.body_bytes:  # few come twice with one of the same length
+            if len(self._plans) >= PLANS_MAX:
+                self._plans.clear()
+            self._plans[head] = plan
         return plan
 
     def _refuse(
@@ -130,9 +133,7 @@ class Lane:
     def report(self, meter: Meter) -> None:
         """Tell the meter what was answered and refused since the last report: not once each."""
         for route in self._routes.values():
-            told, route.told = route.told, Counter()
-            for status, count in told.items():
-                meter.answered_many("GET", route.pattern, status, count)
+            route.report(meter)
         for rank, count in self.gate.take_shed().items():
             meter.shed(rank, count)
 
@@ -159,7 +160,7 @@ class Lane:
 
 def make_lane(services: PublicServices, pages: Pages | None, gate: Gate) -> Lane:
     """Return the lane of the public listener."""
-    second = Second()
+    second, acts = Second(), Acts(services)
     routes: dict[bytes, Route] = {}
 
     def add(method: str, target: str, route: Route) -> None:
@@ -175,6 +176,9 @@ def make_lane(services: PublicServices, pages: Pages | None, gate: Gate) -> Lane
     for room in services.rooms:
         for pattern, kind in ((f"{WAVE}/board", BoardRoute), (f"{WAVE}/place", PlaceRoute)):
             add("GET", _at(room, pattern), kind(room, services, second, pattern))
+        for endpoint in ACTS:
+            act = ActRoute(room, acts, endpoint, second, gate.problem_base)
+            add(endpoint.method, _at(room, endpoint.path), act)
         for (method, pattern), rank in _RANKS.items():
             add(method, _at(room, pattern), Route(rank))
         if pages is not None:

@@ -19,12 +19,13 @@ from gateway.core.tickets import Kind, owner_of, verify_number
 from gateway.services.rooms import LiveRoom
 from gateway.web.applicant import BOARD_CACHE, json_response
 from gateway.web.cookies import cookie_name
+from gateway.web.counting import Meter
 from gateway.web.documents import Document, choose, holds
 from gateway.web.heads import HOSTS_MAX, Fields
 from gateway.web.limits import BURST
 from gateway.web.negotiation import Language, preferred_language, takes_gzip
 from gateway.web.public_services import PublicServices
-from gateway.web.wire_format import serialize
+from gateway.web.wire_format import json_head, serialize
 
 if TYPE_CHECKING:
     from gateway.services.moment import Moment
@@ -38,6 +39,12 @@ class Second:
     def __init__(self) -> None:
         self.date = b""
         self.ends_at_s = 0.0
+
+    def date_at(self, now_s: float) -> bytes:
+        """Return it for an answer that is given later than it was asked for."""
+        if now_s >= self.ends_at_s:
+            self.turn(now_s)
+        return self.date
 
     def turn(self, now_s: float) -> None:
         """Write it anew."""
@@ -60,6 +67,12 @@ class Route:
     def answer(self, _fields: Fields, _ticket: bytes | None, _now_s: float) -> bytes | None:
         """Return a whole answer, or None."""
         return None
+
+    def report(self, meter: Meter) -> None:
+        """Tell the meter what was answered since the last report: not once each."""
+        told, self.told = self.told, Counter()
+        for status, count in told.items():
+            meter.answered_many("GET", self.pattern, status, count)
 
 
 class BoardRoute(Route):
@@ -104,8 +117,7 @@ class PlaceRoute(Route):
             return cookie_name(Kind.TICKET, room.wave.id, secure=secure).encode()
 
         self._name_at = name_at
-        empty = serialize(json_response(None), b"")
-        self._head = empty.partition(b"Content-Length:")[0] + b"Content-Length: "
+        self._head = b"".join(json_head(200))
 
     def answer(self, _fields: Fields, ticket: bytes | None, now_s: float) -> bytes | None:
         """Return where the holder of a ticket stands."""
