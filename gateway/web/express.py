@@ -142,33 +142,25 @@ class Connection(Timed):
 
     def _drive(self, lane: Lane, data: bytes) -> bytes:
         """Answer plain requests at the front of ``data``; return what is left for the parser."""
-        now_s = self._loop.time()
-        deadlines, count = self._listener.deadlines, self._request_count
-        last = min(count + PIPELINED_MAX, deadlines.requests_max - 1)
-        start, answers, act = 0, [], None
-        while act is None and count < last and start < len(data):
+        assert self.transport is not None
+        now_s, deadlines, start = self._loop.time(), self._listener.deadlines, 0
+        last = min(self._request_count + PIPELINED_MAX, deadlines.requests_max - 1)
+        while self._request_count < last and start < len(data) and self._turn is None:
             answered = lane.answer(data, start, now_s)
             if answered is None:
                 break
             answer, start = answered
-            count += 1
+            self._request_count += 1
             if isinstance(answer, bytes):
-                answers.append(answer)
+                self.transport.write(answer)
             else:
-                act = answer
-        if count == self._request_count or self.transport is None:
-            return data
-        self._request_count = count
-        self._next_keepalive_close_time = now_s + deadlines.idle_s
-        self.head_arrived()
-        if answers:
-            self.transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
-        if act is None:
-            return data[start:]
-        self._pending += 1
-        self._listener.pending(1)
-        self._turn = Turn(self, act, data[start:], deadlines.request_s)
-        return b""
+                self._pending += 1
+                self._listener.pending(1)
+                self._turn = Turn(self, answer, data[start:], deadlines.request_s)
+        if start:
+            self._next_keepalive_close_time = now_s + deadlines.idle_s
+            self.head_arrived()
+        return data[start:] if self._turn is None else b""
 
     def finish_turn(self, answer: bytes, behind: Iterable[bytes]) -> None:
         """Write the answer of an act, and go on with what has come behind its request."""

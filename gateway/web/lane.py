@@ -34,6 +34,7 @@ from gateway.web.turn import Begun
 
 HEAD_END = b"\r\n\r\n"
 PLANS_MAX = 4096  # of at most HEAD_BYTES_MAX each
+LOOKS_MAX, LOOK_BYTES_MAX = 16_384, 1024  # 12 MB with the heads of usual browsers
 Routes = Mapping[bytes, Route]
 
 _RANKS: Mapping[tuple[str, str], Rank] = {  # of what aiohttp answers
@@ -56,11 +57,13 @@ _QUERIES: tuple[tuple[str, Language | None], ...] = (
 
 
 class Plan(NamedTuple):
-    """What a head asks for, judged once and remembered without the ticket in it."""
+    """What a head asks for, judged once and remembered without the credentials in it."""
 
     route: Route
-    fields: Fields  # with CUT where the ticket stands
+    fields: Fields  # with gaps where credentials stand
     text: bytes | None  # of the ticket that is shown; CUT: the one that was cut out
+    body_bytes: int
+    speaks: Language | None  # of a refusal; None: a page is wanted
 
 
 class Lane:
@@ -68,15 +71,35 @@ class Lane:
 
     Visitors' heads differ in their tickets and in little else, so a head is remembered by what is left
     without its ticket. What was cut out is made of the letters of base64url alone, or verified: whatever
-    it says, it cannot change how the rest is read.
+    it says, it cannot change how the rest is read. Who looks at its place does so again, with the same
+    bytes: these are remembered whole, once verified.
     """
 
     def __init__(self, routes: Routes, second: Second, gate: Gate) -> None:
         self._routes, self._second, self.gate = routes, second, gate
         self._plans: dict[bytes, Plan] = {}
+        self._looks: dict[bytes, tuple[Plan, PlaceRoute, int]] = {}  # whole request -> whose it is
 
     def answer(self, data: bytes, start: int, now_s: float) -> tuple[bytes | Begun, int] | None:
         """Return the answer to the request at ``start``, or what makes it; and where the next one begins."""
+        if now_s >= self._second.ends_at_s:
+            self._second.turn(now_s)
+        try:
+            look = None if start else self._looks.get(data)
+            if look is None:
+                return self._answer_new(data, start, now_s)
+            plan, place, number = look
+            gate = self.gate
+            if gate.pending >= gate.limits[Rank.NEAR_POLL]:
+                return self._refuse(Rank.NEAR_POLL, plan, len(data), len(data))
+            answer = place.tell(number, now_s)
+        except PortUnavailableError:  # the room has not been seen yet
+            return None
+        return None if answer is None else (answer, len(data))
+
+    def _answer_new(
+        self, data: bytes, start: int, now_s: float
+    ) -> tuple[bytes | Begun, int] | None:
         end = data.find(HEAD_END, start) + 4
         if end < 4 or end - start > HEAD_BYTES_MAX:
             return None
@@ -84,27 +107,27 @@ class Lane:
         plan = self._plans.get(head) or self._plan(head)
         if plan is None:
             return None
-        if now_s >= self._second.ends_at_s:
-            self._second.turn(now_s)
-        route, fields, text = plan
+        route, fields, text, body_bytes, _ = plan
         if text is CUT:
             text = cut  # its route will look at it closely
         elif cut and not is_spelled_like_ours(cut):
             return None
         rank, gate = route.rank, self.gate
         if rank is not None and gate.pending >= gate.limits[rank]:
-            return self._refuse(rank, fields, end, len(data))
+            return self._refuse(rank, plan, end, len(data))
+        answer: bytes | Begun | None
         if isinstance(route, ActRoute):
-            next_start = end + fields.body_bytes
-            act = route.begin(fields, cut, data[end:next_start])
-            return None if act is None else (act, next_start)
-        if fields.length:
+            answer = route.begin(fields, cut, data[end : end + body_bytes])
+        elif fields.length:
             return None
-        try:
-            answer = route.answer(fields, text, now_s)
-        except PortUnavailableError:  # the room has not been seen yet
-            return None
-        return None if answer is None else (answer, end)
+        elif isinstance(route, PlaceRoute):
+            number = None if text is None else route.number_of(text)
+            if end - start == len(data) <= LOOK_BYTES_MAX and number is not None:
+                self._remember(data, plan, route, number)
+            answer = None if number is None else route.tell(number, now_s)
+        else:
+            answer = route.answer(fields, now_s)
+        return None if answer is None else (answer, end + body_bytes)
 
     def _plan(self, head: bytes) -> Plan | None:
         line_end = head.find(b"\r\n")
@@ -113,22 +136,25 @@ class Lane:
         if route is None or fields is None:
             return None
         text = route.shown(fields)
-        plan = Plan(route, fields, CUT if text == CUT else text)
-        if not fields.body_bytes:  # few come twice with one of the same length
-            if len(self._plans) >= PLANS_MAX:
-                self._plans.clear()
-            self._plans[head] = plan
+        page = wants_html(fields.accept.decode())
+        speaks = None if page else preferred_language(fields.accept_language.decode())
+        plan = Plan(route, fields, CUT if text == CUT else text, fields.body_bytes, speaks)
+        if len(self._plans) >= PLANS_MAX:
+            self._plans.clear()
+        self._plans[head] = plan
         return plan
 
-    def _refuse(
-        self, rank: Rank, fields: Fields, end: int, received: int
-    ) -> tuple[bytes, int] | None:
-        next_start = end + fields.body_bytes
-        if next_start > received or wants_html(fields.accept.decode()):
+    def _remember(self, data: bytes, plan: Plan, route: PlaceRoute, number: int) -> None:
+        if len(self._looks) >= LOOKS_MAX:
+            self._looks.clear()
+        self._looks[data] = (plan, route, number)
+
+    def _refuse(self, rank: Rank, plan: Plan, end: int, received: int) -> tuple[bytes, int] | None:
+        next_start = end + plan.body_bytes
+        if next_start > received or plan.speaks is None:
             return None  # its turn at the gate comes behind the parser
         self.gate.shed[rank] += 1
-        language = preferred_language(fields.accept_language.decode())
-        return self.gate.refusal(language, self._second.date), next_start
+        return self.gate.refusal(plan.speaks, self._second.date), next_start
 
     def report(self, meter: Meter) -> None:
         """Tell the meter what was answered and refused since the last report: not once each."""

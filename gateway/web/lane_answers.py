@@ -16,6 +16,7 @@ import orjson
 
 from gateway.core.shedding import Rank
 from gateway.core.tickets import Kind, owner_of, verify_number
+from gateway.services.front_door import waiting_document
 from gateway.services.rooms import LiveRoom
 from gateway.web.applicant import BOARD_CACHE, json_response
 from gateway.web.cookies import cookie_name
@@ -64,7 +65,7 @@ class Route:
         """Return the ticket that a head shows, where that matters."""
         return None
 
-    def answer(self, _fields: Fields, _ticket: bytes | None, _now_s: float) -> bytes | None:
+    def answer(self, _fields: Fields, _now_s: float) -> bytes | None:
         """Return a whole answer, or None."""
         return None
 
@@ -86,7 +87,7 @@ class BoardRoute(Route):
         self._moment: Moment | None = None
         self._bytes = b""
 
-    def answer(self, _fields: Fields, _ticket: bytes | None, _now_s: float) -> bytes | None:
+    def answer(self, _fields: Fields, _now_s: float) -> bytes | None:
         """Return the bytes of this moment."""
         room = self._room
         moment = room.moment()
@@ -107,7 +108,7 @@ class PlaceRoute(Route):
     ) -> None:
         super().__init__(Rank.NEAR_POLL, pattern)
         self._room, self._wave_id, self._second = room, room.wave.id, second
-        self._waiting_place, self._polls = services.front_door.waiting_place, services.polls
+        self._front_door, self._polls = services.front_door, services.polls
         self._keys = services.cookies.ticket_keys
         self._owner = owner_of(Kind.TICKET, room.programme.id, room.wave.id)
 
@@ -117,25 +118,38 @@ class PlaceRoute(Route):
             return cookie_name(Kind.TICKET, room.wave.id, secure=secure).encode()
 
         self._name_at = name_at
-        self._head = b"".join(json_head(200))
+        self._head = b"".join(json_head(200)) + b"%d\r\nDate: %b\r\n\r\n%b"
+        self._moment: Moment | None = None
+        self._body = (
+            b""  # of all who wait at this moment, with a gap for each part of their ``Wait``
+        )
 
-    def answer(self, _fields: Fields, ticket: bytes | None, now_s: float) -> bytes | None:
-        """Return where the holder of a ticket stands."""
-        if ticket is None:
-            return None
-        number = verify_number(self._keys, ticket, self._owner)
-        if number is None:
-            return None
+    def number_of(self, ticket: bytes) -> int | None:
+        """Return the number in a ticket of this wave; None for anything else."""
+        return verify_number(self._keys, ticket, self._owner)
+
+    def tell(self, number: int, now_s: float) -> bytes | None:
+        """Return where the holder of a number stands."""
         key = (self._wave_id, number)
         if not self._polls.may(key, now_s):
             return None
-        document = self._waiting_place(self._room, number)
-        if document is None:
-            return None
-        self._polls.count(key, document["poll_s"] / BURST, now_s=now_s)
+        room = self._room
+        moment = room.moment()
+        wait = self._front_door.wait_of(room, moment, number)
+        if wait is not None:
+            if moment is not self._moment:
+                self._moment, self._body = moment, waiting_body(moment)
+            position, ahead, eta_s, outlook, poll_s = wait[1:]
+            eta = b"[%d,%d]" % eta_s if eta_s else b"null"
+            body = self._body % (number, position, ahead, eta, outlook.encode(), poll_s)
+        else:
+            document = self._front_door.waiting_place(room, number)
+            if document is None:
+                return None
+            poll_s, body = document["poll_s"], orjson.dumps(document)
+        self._polls.count(key, poll_s / BURST, now_s=now_s)
         self.told[200] += 1
-        body = orjson.dumps(document)
-        return b"%b%d\r\nDate: %b\r\n\r\n%b" % (self._head, len(body), self._second.date, body)
+        return self._head % (len(body), self._second.date, body)
 
     def shown(self, fields: Fields) -> bytes | None:
         """Return the one ticket that is shown in a plain way."""
@@ -155,6 +169,17 @@ class PlaceRoute(Route):
         return cookie[value + 1 :].partition(b";")[0]
 
 
+def waiting_body(moment: "Moment") -> bytes:
+    """Return the place of all who wait at this moment, to be filled with each one's own part."""
+    gaps = {'"~number~"': b"%d", '"~position~"': b"%d", '"~ahead~"': b"%d", '"~eta_s~"': b"%b"}
+    gaps |= {"~outlook~": b"%b", '"~poll_s~"': b"%a"}
+    body = orjson.dumps(waiting_document(moment, *(gap.strip('"') for gap in gaps)))
+    body = body.replace(b"%", b"%%")
+    for gap, filling in gaps.items():
+        body = body.replace(gap.encode(), filling, 1)  # they stand before the operator's message
+    return body
+
+
 class DocumentRoute(Route):
     """A page or another document that is the same for everybody."""
 
@@ -171,7 +196,7 @@ class DocumentRoute(Route):
         self._documents: dict[Language, Document] = {}
         self._bytes: dict[tuple[Language, bool, bool], bytes] = {}
 
-    def answer(self, fields: Fields, _ticket: bytes | None, _now_s: float) -> bytes | None:
+    def answer(self, fields: Fields, _now_s: float) -> bytes | None:
         """Return the page in the language and encoding asked for, or 304."""
         if self._date != self._second.date:
             self._date = self._second.date

@@ -215,7 +215,7 @@ class Echo(Route):
         super().__init__(None, target)
         self._target = target
 
-    def answer(self, _fields: Fields, _ticket: bytes | None, _now_s: float) -> bytes | None:
+    def answer(self, _fields: Fields, _now_s: float) -> bytes | None:
         self.told[200] += 1
         return serialize(web.Response(text=f"GET {self._target} b''"), b"now")
 
