@@ -111,6 +111,8 @@ def normalise(text: str) -> str:
 
 def _is_clean(text: str) -> bool:
     """Say whether a text holds only what can be stored, shown and compared without surprise."""
+    if text.isascii() and text.isprintable():  # nearly all of them
+        return True
     if any(
         character in _BIDI or unicodedata.category(character) in {"Cc", "Cs"} for character in text
     ):
@@ -184,9 +186,12 @@ _CHECKS: Mapping[Kind, Callable[[Field, str], str | FieldError]] = {
 }
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
 def canonical_json(values: Mapping[str, str]) -> bytes:
     """Return the bytes that are digested and stored: sorted keys, UTF-8, no spaces."""
-    return json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(values).encode()
 
 
 def person_digest(pepper: bytes, programme_id: str, person: str) -> bytes:
