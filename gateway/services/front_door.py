@@ -18,8 +18,6 @@ from gateway.services.rooms import LiveRoom, share_of
 
 EXTENSIONS_MAX = 2
 Place = dict[str, Any]
-# What differs from one waiting visitor to the next: number, position, ahead, eta_s, outlook, poll_s.
-Wait = tuple[int, int, int, tuple[int, int] | None, pacing.Outlook, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,37 +114,18 @@ class FrontDoor:
 
         Arithmetic only. None: it is called, and how it stands is known to Redis alone.
         """
-        moment = room.moment()
-        wait = self.wait_of(room, moment, number, shown)
-        if wait is not None:
-            return waiting_document(moment, *wait)
-        position, left = room.position(number), room.has_left(number)
+        moment, position = room.moment(), room.position(number)
+        snapshot, left = moment.snapshot, room.has_left(number)
         if position is not None and not left:
-            return None
+            if position < snapshot.called:
+                return None
+            room.polls += 1
+            if position < snapshot.near:
+                room.check_in(position)
+            return _waiting(room, moment, number, position, shown)
         room.polls += 1
-        state = "left" if left else _state_before_draw(moment.snapshot.phase)
+        state = "left" if left else _state_before_draw(snapshot.phase)
         return _document(moment, number, position, state)
-
-    def wait_of(
-        self, room: LiveRoom, moment: Moment, number: int, shown: int | None = None
-    ) -> Wait | None:
-        """Return what a visitor in the order, behind ``called``, is told of its wait; note that it is there.
-
-        None: it is none of these.
-        """
-        position, snapshot = room.position(number), moment.snapshot
-        if position is None or position < snapshot.called or room.has_left(number):
-            return None
-        room.polls += 1
-        if position < snapshot.near:
-            room.check_in(position)
-        ahead = pacing.ahead(position, snapshot.called, shown)
-        eta = moment.eta_s(ahead)
-        if eta:
-            now_us = snapshot.now_us
-            room.promises.make(position, now_us + eta[0] * 1_000_000, now_us + eta[1] * 1_000_000)
-        outlook = pacing.outlook(ahead, moment.places_left, moment.completion)
-        return number, position, ahead, eta, outlook, round(moment.poll_s(position), 1)
 
     async def leave(self, room: LiveRoom, ticket: Credential) -> Ended:
         """End the ticket and give its place back."""
@@ -191,18 +170,23 @@ def _document(moment: Moment, number: int, position: int | None, state: str) -> 
     }
 
 
-def waiting_document(
-    moment: Moment, number: Any, position: Any, ahead: Any, eta_s: Any, outlook: Any, poll_s: Any
+def _waiting(
+    room: LiveRoom, moment: Moment, number: int, position: int, shown: int | None
 ) -> Place:
-    """Return the place of a waiting visitor; whatever stands in the gaps of ``Wait``."""
+    """Return the place of a waiting visitor, with what it is told of its wait."""
+    ahead = pacing.ahead(position, moment.snapshot.called, shown)
+    eta = moment.eta_s(ahead)
+    if eta:
+        now_us = moment.snapshot.now_us
+        room.promises.make(position, now_us + eta[0] * 1_000_000, now_us + eta[1] * 1_000_000)
     return {
         "state": moment.waiting_state,
         "number": number,
         "position": position,
         "ahead": ahead,
-        "eta_s": eta_s,
-        "outlook": outlook,
-        "poll_s": poll_s,
+        "eta_s": eta,
+        "outlook": pacing.outlook(ahead, moment.places_left, moment.completion),
+        "poll_s": round(moment.poll_s(position), 1),
         "message": moment.policy.message,
         "at": moment.at,
     }

@@ -16,7 +16,6 @@ import orjson
 
 from gateway.core.shedding import Rank
 from gateway.core.tickets import Kind, owner_of, verify_number
-from gateway.services.front_door import waiting_document
 from gateway.services.rooms import LiveRoom
 from gateway.web.applicant import BOARD_CACHE, json_response
 from gateway.web.cookies import cookie_name
@@ -108,7 +107,7 @@ class PlaceRoute(Route):
     ) -> None:
         super().__init__(Rank.NEAR_POLL, pattern)
         self._room, self._wave_id, self._second = room, room.wave.id, second
-        self._front_door, self._polls = services.front_door, services.polls
+        self._waiting_place, self._polls = services.front_door.waiting_place, services.polls
         self._keys = services.cookies.ticket_keys
         self._owner = owner_of(Kind.TICKET, room.programme.id, room.wave.id)
 
@@ -133,21 +132,11 @@ class PlaceRoute(Route):
         key = (self._wave_id, number)
         if not self._polls.may(key, now_s):
             return None
-        room = self._room
-        moment = room.moment()
-        wait = self._front_door.wait_of(room, moment, number)
-        if wait is not None:
-            if moment is not self._moment:
-                self._moment, self._body = moment, waiting_body(moment)
-            position, ahead, eta_s, outlook, poll_s = wait[1:]
-            eta = b"[%d,%d]" % eta_s if eta_s else b"null"
-            body = self._body % (number, position, ahead, eta, outlook.encode(), poll_s)
-        else:
-            document = self._front_door.waiting_place(room, number)
-            if document is None:
-                return None
-            poll_s, body = document["poll_s"], orjson.dumps(document)
-        self._polls.count(key, poll_s / BURST, now_s=now_s)
+        document = self._waiting_place(self._room, number)
+        if document is None:
+            return None
+        body = orjson.dumps(document)
+        self._polls.count(key, document["poll_s"] / BURST, now_s=now_s)
         self.told[200] += 1
         return self._head % (len(body), self._second.date, body)
 
@@ -167,17 +156,6 @@ class PlaceRoute(Route):
         if not cookie.startswith(b"=", value):
             return None
         return cookie[value + 1 :].partition(b";")[0]
-
-
-def waiting_body(moment: "Moment") -> bytes:
-    """Return the place of all who wait at this moment, to be filled with each one's own part."""
-    gaps = {'"~number~"': b"%d", '"~position~"': b"%d", '"~ahead~"': b"%d", '"~eta_s~"': b"%b"}
-    gaps |= {"~outlook~": b"%b", '"~poll_s~"': b"%a"}
-    body = orjson.dumps(waiting_document(moment, *(gap.strip('"') for gap in gaps)))
-    body = body.replace(b"%", b"%%")
-    for gap, filling in gaps.items():
-        body = body.replace(gap.encode(), filling, 1)  # they stand before the operator's message
-    return body
 
 
 class DocumentRoute(Route):

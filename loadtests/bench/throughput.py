@@ -7,7 +7,6 @@ others; the second says nothing where the generator was the limit, and is told w
 from collections.abc import Sequence
 from functools import cache, partial
 
-from loadtests.bench.generator import Shot
 from loadtests.bench.rows import Row, Wanted
 from loadtests.bench.volleys import Round, has_nginx, measure
 
@@ -25,7 +24,8 @@ def rows(quick: bool) -> Sequence[Row]:
         return measure(people=600 if quick else 4_000, times=2 if quick else 5)
 
     def by_cpu(one: str, other: str) -> Sequence[float]:
-        return [_cpu_s(each[other]) / _cpu_s(each[one]) for each in rounds()]
+        shots = [(each[one], each[other]) for each in rounds()]
+        return [its.cpu_per_request_s / mine.cpu_per_request_s for mine, its in shots]
 
     def by_clock(one: str, other: str) -> Sequence[float]:
         return [each[one].per_s / each[other].per_s for each in rounds()]
@@ -49,7 +49,3 @@ def rows(quick: bool) -> Sequence[Row]:
         Row("refusal / registration, CPU", Wanted(high=REFUSAL_MAX, by_median=True), refusal)
     )
     return made
-
-
-def _cpu_s(shot: Shot) -> float:
-    return shot.cpu_per_request_s

@@ -113,7 +113,7 @@ async def test_random_streams_are_framed_alike(request: pytest.FixtureRequest) -
         answered = sum(route.told[200] for route in driven._routes.values())
         begun = driven.acts
     assert answered > count / 10, f"seed {seed}: the lane has hardly been asked"
-    assert begun > count / 10, f"seed {seed}: the lane has hardly begun an act"
+    assert begun > count / 20, f"seed {seed}: the lane has hardly begun an act"
 
 
 @pytest.mark.parametrize("name", STREAMS)
