@@ -4,6 +4,7 @@ Stands inside ``problem_middleware``, where a refusal is still an exception with
 """
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
@@ -24,6 +25,9 @@ class Meter(Protocol):
 
     def answered_many(self, method: str, route: str, status: int, count: int) -> None:
         """So many requests were answered by the lane, in no time worth telling."""
+
+    def answered_in(self, method: str, route: str, status: int, took_s: Sequence[float]) -> None:
+        """Requests were answered by the lane, each in so many seconds."""
 
     def shed(self, rank: Rank, count: int) -> None:
         """So many requests of this rank found no room."""

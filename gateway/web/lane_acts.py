@@ -7,6 +7,7 @@ the usual (another media type, another site, a page wanted for an answer) is lef
 import asyncio
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -50,7 +51,8 @@ class ActRoute(Route):
         self._act: Act[Any] = getattr(acts, endpoint.name)
         self._needs_body = bool(endpoint.body)
         self._parse: Callable[[bytes], Any] = parse_json if self._needs_body else parse_nothing
-        self._took: list[tuple[int, float]] = []  # status, seconds; not yet told to the meter
+        # Not yet told to the meter:
+        self._took_s: defaultdict[int, list[float]] = defaultdict(list)  # by status
         self._refused: list[str] = []  # codes
 
     def begin(self, fields: Fields, cut: bytes, body: bytes) -> Begun | None:
@@ -91,7 +93,7 @@ class ActRoute(Route):
             status, answer = told.status, self._bytes(told)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  as behind aiohttp
             status, answer = self._problem(error, accept_language)
-        self._took.append((status, time.perf_counter() - began_s))
+        self._took_s[status].append(time.perf_counter() - began_s)
         return answer
 
     def _bytes(self, told: Told) -> bytes:
@@ -111,13 +113,13 @@ class ActRoute(Route):
         return problem.status, serialize(response, self._date())
 
     def _date(self) -> bytes:
-        return self._second.date_at(asyncio.get_running_loop().time())
+        return self._second.date_at(time.monotonic())  # the loop's clock
 
     def report(self, meter: Meter) -> None:
         """Tell the meter what was answered since the last report."""
-        took, self._took = self._took, []
+        took, self._took_s = self._took_s, defaultdict(list)
         refused, self._refused = self._refused, []
-        for status, took_s in took:
-            meter.answered(self._method, self.pattern, status, took_s)
+        for status, took_s in took.items():
+            meter.answered_in(self._method, self.pattern, status, took_s)
         for code in refused:
             meter.refused(code)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import uvloop
 
-CONNECTIONS = 32  # as many acts as are let in at once even where each takes twice its time
+CONNECTIONS = 48  # as many acts are let in at once even where each takes three times its time
 SECONDS_MAX = 120.0
 BUSY = 0.9  # of the time: a process that could not do more
 HEAD_END = b"\r\n\r\n"

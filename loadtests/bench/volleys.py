@@ -37,6 +37,7 @@ RATE_PER_S = 100_000.0
 OPENS_S = 2.0
 WAIT_S_MAX = 60.0
 LOOKS = 4  # times as many hellos, looks at a place and refusals as joins: they are as much shorter
+CROWD = 3  # times as many join as are wanted to wait
 IDLE_DELIVERY = "[store]\nmax_per_s = 1\n"
 NGINX = """daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
 events {{ worker_connections 1024; }}
@@ -49,14 +50,15 @@ def measure(people: int, times: int) -> Sequence[Round]:
     """Run the rounds."""
     quota = people * (times + 1)  # never full: no claim is refused for that
     wide = Terms(people * times, RATE_PER_S, burst=round(RATE_PER_S), quota=quota)
-    calm = Terms(people * LOOKS, 1.0, burst=1, quota=people * LOOKS)
+    lookers = people * LOOKS
+    calm = Terms(lookers, 1.0, burst=1, quota=CROWD * lookers)
     with ExitStack() as stack:
         hello = stack.enter_context(_hello())
         nginx = stack.enter_context(_nginx()) if has_nginx() else None
         gateway, serve = stack.enter_context(_gateway(wide))
         waiting, waited = stack.enter_context(_gateway(calm))
         forms = _forms(gateway.url, range(wide.people))
-        looks = _looks(waiting, waited, calm.people)  # once a round each: nobody is too quick
+        looks = _looks(waiting, waited, lookers)  # once a round each: nobody is too quick
         servers = [hello, serve, waited, *([nginx] if nginx else [])]
         with (
             _apart(*servers),
@@ -141,13 +143,22 @@ def _wait(holds: Callable[[], bool], what: str) -> None:
 
 
 def _looks(gateway: system.Gateway, serve: Server, people: int) -> list[bytes]:
-    """Have so many join who will not be called, and return how each looks at its place."""
-    joined = fire(serve, [post(f"{WAVE}/tickets")] * people)
-    tickets = [orjson.loads(body)["ticket"] for body in _bodies(joined.answers, 201)]
-    _wait(lambda: gateway.board()["phase"] == "open", "the opening")
-    looks = [get(f"{WAVE}/place", ticket) for ticket in tickets]
-    _bodies(fire(serve, looks).answers, 200)  # the first look works out a position
-    return looks
+    """Have more join than are wanted, and return how those look at their places who are left to wait.
+
+    Nobody is there at the opening, so `called` runs over the first ones.
+    """
+    joins = [post(f"{WAVE}/tickets")] * people
+    joined = [body for _ in range(CROWD) for body in _bodies(fire(serve, joins).answers, 201)]
+    _wait(lambda: gateway.board()["advance_per_s"] is not None, "the pace")
+    waiting: list[bytes] = []
+    for first in range(0, len(joined), people):
+        tickets = [orjson.loads(body)["ticket"] for body in joined[first : first + people]]
+        looks = [get(f"{WAVE}/place", ticket) for ticket in tickets]
+        answers = zip(looks, fire(serve, looks).answers, strict=True)
+        waiting += [look for look, answer in answers if b'"state":"waiting"' in answer.body]
+    if len(waiting) < people:
+        raise RuntimeError(f"{len(waiting)} wait, not {people}")
+    return waiting[:people]
 
 
 def _tell(name: str, shot: Shot) -> None:
