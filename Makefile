@@ -1,7 +1,7 @@
 # Everything runs from .venv, which uv fills from uv.lock; uv itself lives in .tools. Nothing is
 # installed outside this folder, no root is needed, and `make setup` is quick when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check loadtest bench faults clean
+.PHONY: help setup run test check loadtest rehearsal bench goodput faults clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -20,7 +20,7 @@ export UV_CACHE_DIR := $(CURDIR)/.tools/cache
 endif
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install everything into .venv, exactly as locked
 	@$(UV) --version >/dev/null 2>&1 || $(MAKE) --no-print-directory $(UV)
@@ -51,8 +51,14 @@ check: setup ## Lint, format, types, and the shape of the house
 loadtest: setup ## One minute of applicants against a gateway of their own; exits 0 when every promise held
 	@$(BIN)/python -m loadtests $(ARGS)
 
+rehearsal: setup ## A launch day: 1.3 million real requests in twenty minutes; ARGS="--trouble" lets things go wrong
+	@$(BIN)/python -m loadtests.rehearsal $(ARGS)
+
 bench: setup ## Measure the figures of the design; exits 0 when all are reached; ARGS="--only admission" narrows
 	@$(BIN)/python -m loadtests.bench $(ARGS)
+
+goodput: setup ## Offer ten times the peak: does goodput stay flat? Exits 0 when it does; ARGS="--quick", "--seed 7"
+	@$(BIN)/python -m loadtests.goodput $(ARGS)
 
 faults: setup ## Try the promises against 200 schedules of faults; ARGS="--seed 7" repeats one, "--store postgresql"
 	@$(BIN)/python -m tests.faults $(ARGS)

@@ -1,13 +1,17 @@
 """On which addresses do the listeners stand? Chosen once, kept while the system runs.
 
 All front doors share a port by SO_REUSEPORT. So that no other program slips in between while they
-restart, the supervisor keeps the port bound, without listening: the kernel gives it no connection.
+restart, the supervisor keeps the port bound, without listening: the kernel gives it no connection. Beside
+it each front door has a socket that listens, made here and inherited by whichever process is that door now:
+what connects while one process follows another waits for the next, and is not reset.
 """
 
 import socket
 from typing import Any
 
 from gateway.faults import CannotStartError
+
+BACKLOG_MAX = 1_024
 
 
 class AddressTakenError(CannotStartError):
@@ -34,6 +38,13 @@ def reserve(host: str, port: int, setting: str) -> socket.socket:
             f"{host}:{port} cannot be used: {error.strerror}; choose another {setting}"
         ) from error
     return held
+
+
+def listening(held: socket.socket) -> socket.socket:
+    """Return another socket on the same address, one that listens; for one front door."""
+    made = _bind(held.family, held.getsockname(), socket.SO_REUSEPORT)
+    made.listen(BACKLOG_MAX)
+    return made
 
 
 def _bind(family: int, address: Any, *options: int) -> socket.socket:

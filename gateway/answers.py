@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from gateway.core.policy import Policy
+from gateway.core.policy_change import Timer
 from gateway.core.snapshot import Phase
 
 
@@ -132,7 +133,8 @@ class IntakeEntry:
     deliveries: int = 1  # how often it was handed out
     number: int = 0  # of the ticket whose pass was spent; recovery needs it
     serial: int = 0  # of that pass
-    content: bytes = b""  # 16 bytes: keyed digest of the form, where the form itself is not kept
+    content: bytes = b""  # 16 bytes: keyed digest of the form; empty where only the form is kept
+    fence: int = 0  # of its programme in the store when it was read
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,8 @@ class PolicyRevision:
 
     revision: int
     policy: Policy
+    timer: Timer | None = None  # what goes back by itself
+    at_us: int = 0  # when it came into force; 0: with the room
 
 
 @dataclass(frozen=True, slots=True)

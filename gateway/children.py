@@ -20,6 +20,7 @@ from gateway.restarts import GiveUp, after_exit
 PR_SET_PDEATHSIG = 1  # prctl(2)
 LIBC = ctypes.CDLL(None, use_errno=True)  # loaded here: nothing may be loaded between fork and exec
 MESSAGE_BYTES_MAX = 4_096
+RENEW_S_MAX, RENEW_LOOK_S = 60.0, 0.05
 
 Say = Callable[[str], None]
 
@@ -50,6 +51,7 @@ class Child:
         self._say = say
         self._stopping = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
+        self._successor: asyncio.subprocess.Process | None = None  # ready to take over
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -70,6 +72,9 @@ class Child:
             code = await self._run()
             if self._stopping.is_set():
                 return
+            if self._successor is not None:
+                streak = 0
+                continue
             decision = after_exit(
                 streak=streak,
                 up_s=clock() - started_s,
@@ -84,16 +89,37 @@ class Child:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), decision.delay_s)
 
+    async def renew(self) -> bool:
+        """Have a new process take over; only then the old one is told to end.
+
+        False: the new one did not get ready, and the old one goes on.
+        """
+        old, fresh = self.pid, await self._spawn()
+        ready = asyncio.ensure_future(self.spec.ready(fresh.pid))
+        ended = asyncio.ensure_future(fresh.wait())
+        stopped = asyncio.ensure_future(self._stopping.wait())
+        first = asyncio.FIRST_COMPLETED
+        await asyncio.wait([ready, ended, stopped], timeout=RENEW_S_MAX, return_when=first)
+        is_ready = ready.done() and ready.result() and not ended.done() and not stopped.done()
+        for waiting in (ready, ended, stopped):
+            waiting.cancel()
+        if not is_ready:
+            with contextlib.suppress(ProcessLookupError):
+                fresh.kill()
+            self._say(f"{self.spec.name} was not renewed: the new process did not get ready")
+            return False
+        self._successor = fresh
+        self.signal(signal.SIGTERM)
+        deadline_s = asyncio.get_running_loop().time() + self.spec.stop_s
+        while self.pid in {old, None} and not self._stopping.is_set():
+            if asyncio.get_running_loop().time() > deadline_s:
+                self.signal(signal.SIGKILL)
+            await asyncio.sleep(RENEW_LOOK_S)
+        return not self._stopping.is_set()
+
     async def _run(self) -> int:
-        """Start one process and wait for its end."""
-        self._process = await asyncio.create_subprocess_exec(
-            *self.spec.command,
-            env=self.spec.environ,
-            stdin=asyncio.subprocess.DEVNULL,
-            pass_fds=self.spec.descriptors,
-            start_new_session=True,  # Ctrl-C reaches the supervisor alone, which drains in order
-            preexec_fn=_die_with(os.getpid()),
-        )
+        """Start one process, or go on with the one that took over, and wait for its end."""
+        self._process, self._successor = self._successor or await self._spawn(), None
         if self._stopping.is_set():  # said while the process was being made
             self.signal(signal.SIGTERM)
         probe = asyncio.create_task(self._probe(self._process.pid))
@@ -101,6 +127,16 @@ class Child:
             return await self._process.wait()
         finally:
             probe.cancel()
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *self.spec.command,
+            env=self.spec.environ,
+            stdin=asyncio.subprocess.DEVNULL,
+            pass_fds=self.spec.descriptors,
+            start_new_session=True,  # Ctrl-C reaches the supervisor alone, which drains in order
+            preexec_fn=_die_with(os.getpid()),
+        )
 
     async def _probe(self, pid: int) -> None:
         if await self.spec.ready(pid):
@@ -111,6 +147,8 @@ class Child:
     async def stop(self) -> None:
         """Ask the child to end, and make it end when it does not."""
         self._stopping.set()
+        if self._successor is not None:  # it serves nobody yet
+            self._successor.kill()
         if self._task is None:
             return
         self.signal(signal.SIGTERM)

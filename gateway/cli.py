@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.completion import Forward, completion_source
 from gateway.faults import CannotStartError, ConfigurationError, Fault
 from gateway.restarts import REFUSED
 
@@ -145,13 +146,25 @@ def version() -> None:
     click.echo(installed("registration-gateway"))
 
 
-@cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def ctl(arguments: tuple[str, ...]) -> None:
-    """Look, and turn the knobs: status, rate, pause, resume …"""
-    from gateway.ctl_letters import ctl as group  # with all its commands
+cli.add_command(Forward("ctl", "gateway.ctl:ctl", "Look, and turn the knobs: status, rate …"))
+cli.add_command(Forward("operators", "gateway.operators_command:operators", "Say who may operate."))
 
-    group.main(list(arguments), prog_name="gateway ctl")
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what completes commands in a SHELL: eval "$(gateway completion bash)"."""
+    click.echo(completion_source(cli, shell))
+
+
+@cli.command()
+@config_option
+def doctor(config: Path) -> None:
+    """Look at everything a launch rests on, and say what is wrong and how to cure it."""
+    from gateway.doctor import run
+
+    settings, programmes = _load(config)
+    sys.exit(run(settings, programmes))
 
 
 def _load(config: Path) -> "tuple[Settings, tuple[Programme, ...]]":

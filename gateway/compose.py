@@ -9,9 +9,8 @@ import asyncio
 import os
 import random
 import secrets as system_random
-import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from functools import partial
@@ -19,6 +18,7 @@ from functools import partial
 from aiohttp import web
 
 from gateway.core.programme import Programme
+from gateway.lifecycle import process_name, running, stop_on_signals, wall_clock_us
 from gateway.logs import configure
 from gateway.metrics import Metrics, metrics_directory
 from gateway.operators import OperatorsFile
@@ -34,30 +34,36 @@ from gateway.redis.steering import RedisSteering
 from gateway.redis.tail import RedisTail
 from gateway.secrets import Secrets
 from gateway.services.admission import Admission, Ticker
+from gateway.services.changes import PolicyDesk
 from gateway.services.dead_letters import DeadLetters
 from gateway.services.front_door import FrontDoor
 from gateway.services.intake import Intake
 from gateway.services.operations import Condition, Operations
 from gateway.services.rooms import Rooms
+from gateway.services.steward import Steward
 from gateway.settings import Operator, Public, Settings
 from gateway.store_settings import sealed
 from gateway.watches import (
     check_safety,
     report_process,
     see_rooms,
+    watch_fleet,
     watch_loop,
     watch_safety,
 )
+from gateway.web.clients import Proxies
 from gateway.web.cookies import Cookies
 from gateway.web.gate import Gate
-from gateway.web.lane import Lane, make_lane
+from gateway.web.lane import Lane
+from gateway.web.lane_table import make_lane
 from gateway.web.listener import Site, start_site
-from gateway.web.operator import operator_app
+from gateway.web.operator import Services, operator_app
 from gateway.web.problems import ProblemStyle
 from gateway.web.public import PublicServices, public_app
 from gateway.web.rendering import Pages
 from gateway.web.self_check import check_limits
 from gateway.web.site import page_routes
+from gateway.web.throttle import Throttle
 
 Programmes = Sequence[Programme]
 
@@ -120,28 +126,41 @@ async def serve(
         rooms = Rooms({p.id: p for p in programmes}, secrets.draw, time.monotonic)
         ticker = _ticker(settings, redis, rooms, metrics)
         await see_rooms(ticker, rooms)
-        operations = Operations(
-            rooms, redis.policies, redis.processes, condition, now_us=wall_clock_us
-        )
-        letters = DeadLetters(redis.tail)
-        services = _public_services(settings, programmes, secrets, redis, rooms, pages)
+        operations = Operations(rooms, redis.processes, condition, now_us=wall_clock_us)
+        steward = Steward(rooms, redis.policies)
+        proxies = Proxies(settings.front.trusted)
+        gate = Gate(style.base, time.process_time)
+        throttle = partial(Throttle, proxies=proxies, gate=gate)
+        services = _public_services(settings, programmes, secrets, redis, rooms, pages, throttle)
         app = public_app(services, page_style, partial(page_routes, pages=pages), meter=metrics)
-        lane = make_lane(services, pages, Gate(style.base, time.process_time))
-        public = await _site(settings.public, app, lane)
+        lane = make_lane(services, pages, gate)
+        public = await _site(settings.public, app, lane, proxies)
         operators = OperatorsFile(settings.secrets.dir)
         render = partial(metrics.render, rooms)
-        desk = operator_app(operations, operators, render, metrics, style, letters=letters)
-        operator = await _site(settings.operator, desk)
+        desk = Services(
+            operations,
+            PolicyDesk(rooms, redis.policies, redis.processes),
+            DeadLetters(redis.tail),
+            steward,
+            rooms,
+            redis.rooms,
+        )
+        key = secrets.console
+        behind = operator_app(desk, operators, render, metrics, style, console_key=key)
+        operator = await _site(settings.operator, behind)
         async with running(
             ticker.run,
+            steward.run,
             partial(watch_loop, metrics),
             partial(watch_pressure, lane, public, rooms, metrics, condition),
             partial(watch_safety, redis.safety, condition),
+            partial(watch_fleet, redis.processes, rooms, condition),
             partial(report_process, redis.processes, operations, redis.fences),
         ):
             ready()
             await told_to_stop.wait()
             condition.draining = True
+            await asyncio.sleep(settings.serve.unready_s)  # until the balancers know
             await public.close(settings.serve.drain_s)
         await operator.close(1.0)
     metrics.close()
@@ -165,7 +184,9 @@ def _public_services(
     redis: Redis,
     rooms: Rooms,
     pages: Pages,
+    throttle: Callable[..., Throttle],
 ) -> PublicServices:
+    cookies = Cookies(secrets.ticket, secrets.pass_, settings.serve.secure_cookies)
     return PublicServices(
         rooms=rooms,
         front_door=FrontDoor(redis.rooms, secrets.ticket, system_random.token_bytes),
@@ -176,47 +197,29 @@ def _public_services(
             secrets.pepper,
             system_random.token_bytes,
         ),
-        cookies=Cookies(secrets.ticket, secrets.pass_, settings.serve.secure_cookies),
+        cookies=cookies,
+        throttle=throttle(
+            cookies,
+            problem_base=settings.serve.problem_base,
+            joins_per_min=settings.front.joins_per_min,
+            polls_per_min=settings.front.polls_per_min,
+        ),
         receipt_page=pages.receipt,
     )
 
 
 async def _site(
-    listener: Public | Operator, app: web.Application, lane: Lane | None = None
+    listener: Public | Operator,
+    app: web.Application,
+    lane: Lane | None = None,
+    proxies: Proxies = Proxies(),  # noqa: B008  trusts nobody
 ) -> Site:
     """Listen, sharing the address with the other processes of this machine."""
-    return await start_site(app, listener.host, listener.port, reuse_port=True, lane=lane)
-
-
-@asynccontextmanager
-async def running(
-    *watches: Callable[[asyncio.Event], Coroutine[None, None, None]],
-) -> AsyncIterator[None]:
-    """Run what watches beside the listeners, and end it with them."""
-    stop = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        for watch in watches:
-            tasks.create_task(watch(stop))
-        try:
-            yield
-        finally:
-            stop.set()
-
-
-def process_name() -> str:
-    """Return this process's name in the table of processes."""
-    return f"{os.uname().nodename}-{os.getpid()}"
-
-
-def wall_clock_us() -> int:
-    """Return this machine's clock: ages are measured with it."""
-    return time.time_ns() // 1_000
-
-
-def stop_on_signals() -> asyncio.Event:
-    """Return what SIGTERM and SIGINT set."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    return stop
+    return await start_site(
+        app,
+        listener.host,
+        listener.port,
+        lane=lane,
+        proxies=proxies,
+        descriptor=listener.descriptor,
+    )

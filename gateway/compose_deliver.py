@@ -11,20 +11,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from gateway.compose import (
-    Programmes,
-    Redis,
-    process_name,
-    redis_adapters,
-    running,
-    stop_on_signals,
-    wall_clock_us,
-)
+from gateway.compose import Programmes, Redis, redis_adapters
+from gateway.lifecycle import process_name, running, stop_on_signals, wall_clock_us
 from gateway.logs import configure
 from gateway.metrics import Metrics, metrics_directory
 from gateway.secrets import Secrets
 from gateway.services.autopilot import Autopilot
 from gateway.services.delivery import Delivery
+from gateway.services.delivery_hand import Hand
 from gateway.services.operations import Condition
 from gateway.services.reconciler import Reconciler
 from gateway.services.recovery import Keeper
@@ -44,25 +38,26 @@ async def deliver(
     store = store_of(settings, secrets.pepper)
     waves = [wave for programme in programmes for wave in programme.waves]
     async with redis_adapters(settings, condition) as redis:
+        intake = sealed(redis.intake, settings, secrets)
+        hand = Hand(condition.process, intake, store, waves)
         keeper = Keeper(
             programmes,
-            redis.rooms,
-            redis.policies,
-            redis.processes,
-            redis.recovery,
+            *(redis.rooms, redis.policies, redis.processes, redis.recovery),
             store,
+            hand,
             secrets.pepper,
             report_recovery,
         )
         await prepare_rooms(keeper, told_to_stop)
         delivery = Delivery(
-            sealed(redis.intake, settings, secrets),
+            intake,
             store,
             waves,
             condition.process,
             max_per_s=settings.store.max_per_s,
             batch_max=settings.store.batch_max,
             slots=settings.store.slots,
+            hand=hand,
             meter=metrics,
             rng=random.Random(),  # noqa: S311  it spreads retries, nothing secret
             now_us=wall_clock_us,

@@ -3,7 +3,6 @@
 A change is made to the revision that was read: if somebody else was faster it is refused, not merged.
 """
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -12,7 +11,9 @@ from typing import NamedTuple
 import click
 
 from gateway.ctl_client import Client, Document, ProblemError, RefusedError
-from gateway.ctl_text import changes_text
+from gateway.ctl_group import show
+from gateway.ctl_plan import plan_text
+from gateway.ctl_text import changes_text, value_text
 
 DEGRADED = 3  # exit code
 CONFIRM_S_MAX = 6.0  # a process that was killed stays in the table for five
@@ -56,31 +57,61 @@ def choose(document: Document, wave_id: str | None) -> Document:
     return living[0]
 
 
-def change(
-    client: Client,
-    fields: Fields,
-    *,
-    wave_id: str | None,
-    reason: str,
-    dry_run: bool,
-    as_json: bool,
-    needs_reason: bool = True,
-) -> None:
+class Wish(NamedTuple):
+    """What was said with a change."""
+
+    wave_id: str | None
+    reason: str = ""
+    dry_run: bool = False
+    confirm: str = ""
+    for_s: int | None = None
+    output: str | None = None
+
+
+def change(client: Client, fields: Fields, wish: Wish, *, needs_reason: bool = True) -> None:
     """Change a policy, wait until every process goes by it, and say what was done."""
-    wave = choose(client.status(), wave_id)
-    if needs_reason and not reason and not dry_run and wave["phase"] in REASON_PHASES:
-        raise click.UsageError(f"{wave['wave']} is {wave['phase']}: say why with --reason")
-    held = client.policy(wave["wave"])
+    wave = _wave(client, wish, needs_reason=needs_reason)
+    held = client.policy(wave)
     wanted = fields(held.policy)
-    answer = client.change(wave["wave"], held.revision, wanted, reason=reason, dry_run=dry_run)
-    if dry_run or not answer["changes"]:
-        click.echo(json.dumps(answer) if as_json else _unchanged_text(answer))
+    answer = client.change(
+        wave,
+        held.revision,
+        wanted,
+        reason=wish.reason,
+        dry_run=wish.dry_run,
+        confirm=wish.confirm,
+        for_s=wish.for_s,
+    )
+    _tell(client, wave, answer, wish, held.revision)
+
+
+def undo_change(client: Client, to: int | None, wish: Wish) -> None:
+    """Go back to an earlier policy in the same way."""
+    wave = _wave(client, wish, needs_reason=True)
+    held = client.policy(wave)
+    answer = client.undo(wave, held.revision, to, reason=wish.reason, dry_run=wish.dry_run)
+    _tell(client, wave, answer, wish, held.revision)
+
+
+def _wave(client: Client, wish: Wish, *, needs_reason: bool) -> str:
+    wave = choose(client.status(), wish.wave_id)
+    if needs_reason and not (wish.reason or wish.dry_run) and wave["phase"] in REASON_PHASES:
+        raise click.UsageError(f"{wave['wave']} is {wave['phase']}: say why with --reason")
+    return str(wave["wave"])
+
+
+def _tell(client: Client, wave: str, answer: Document, wish: Wish, before: int) -> None:
+    if wish.dry_run:
+        show(wish.output, answer, [answer["plan"]], lambda: plan_text(answer))
         return
-    confirmed = _wait_for_all(client, wave["wave"], answer["revision"])
-    if as_json:
-        click.echo(json.dumps(answer | confirmed._asdict()))
-    else:
-        click.echo(_changed_text(answer, confirmed))
+    if answer["revision"] == before:
+        show(wish.output, answer, [answer], lambda: _unchanged_text(answer))
+        return
+    confirmed = _wait_for_all(client, wave, answer["revision"])
+    document = answer | confirmed._asdict()
+    show(wish.output, document, [document], lambda: _changed_text(answer, confirmed))
+    if wish.output is None and answer["changes"]:
+        click.echo(f"undo: gateway ctl undo --to {before}", err=True)
     if not confirmed.by_all:
         sys.exit(DEGRADED)
 
@@ -110,13 +141,15 @@ def _revisions(client: Client, wave_id: str) -> list[int]:
 def _changed_text(answer: Document, confirmed: Confirmed) -> str:
     many = "process" if confirmed.processes == 1 else "processes"
     when = "in" if confirmed.by_all else "after"
+    told, timer = changes_text(answer["changes"]) or "kept for good", answer.get("timer")
+    if timer:
+        back = ", ".join(f"{n} {value_text(n, v)}" for n, v in timer["fields"].items())
+        told = f"{told} until {timer['until'][11:16]} (then back to {back})"
     return (
-        f"revision {answer['revision']}: {changes_text(answer['changes'])}, {confirmed.confirmed} of "
+        f"revision {answer['revision']}: {told}, {confirmed.confirmed} of "
         f"{confirmed.processes} {many} confirmed {when} {confirmed.confirmed_in_s:.1f} s"
     )
 
 
 def _unchanged_text(answer: Document) -> str:
-    if not answer["changes"]:
-        return f"revision {answer['revision']}: nothing to change"
-    return f"dry run: {changes_text(answer['changes'])}; nothing was changed"
+    return f"revision {answer['revision']}: nothing to change"

@@ -1,10 +1,12 @@
 """How ``gateway ctl`` talks to a gateway: one bounded request at a time, and a name for every failure.
 
-Nothing is followed, kept or repeated. The credential comes from a file, never from a flag or a URL.
+Nothing is followed or kept, and nothing repeated that might have been done. The credential comes from a file,
+never from a flag or a URL.
 """
 
 import http.client
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,10 @@ import click
 from gateway.core.credentials import parse
 
 TIMEOUT_S = 5.0  # for each read and write
+HURRIED_MAX, HURRIED_S_MAX = (
+    4,
+    2.0,
+)  # tries of somebody who asks too often, and the wait between them
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
 OPEN_TO_OTHERS = 0o007
 
@@ -73,11 +79,17 @@ class Client:
         """Return all there is to know."""
         return self._ask("GET", "/v1/status")[0]
 
-    def audit(self, wave_id: str | None) -> list[Document]:
-        """Return the latest records, newest first."""
-        query = "" if wave_id is None else f"?wave={quote(wave_id, safe='')}"
-        records: list[Document] = self._ask("GET", f"/v1/audit{query}")[0]["records"]
-        return records
+    def audit(self, wave_id: str | None, *, verify: bool = False) -> Document:
+        """Return the latest records, newest first, and whether all there are follow each other."""
+        asked = {"wave": wave_id, "verify": "1" if verify else None}
+        query = "&".join(
+            f"{name}={quote(value, safe='')}" for name, value in asked.items() if value
+        )
+        return self._ask("GET", f"/v1/audit{'?' if query else ''}{query}")[0]
+
+    def ticket(self, wave_id: str, number: int) -> Document:
+        """Return how one ticket stands."""
+        return self._ask("GET", f"/v1/tickets/{number}?wave={quote(wave_id, safe='')}")[0]
 
     def policy(self, wave_id: str) -> Held:
         """Return the policy in force."""
@@ -85,14 +97,36 @@ class Client:
         return Held(int(etag.strip('"')), document)
 
     def change(
-        self, wave_id: str, revision: int, fields: Document, *, reason: str, dry_run: bool
+        self,
+        wave_id: str,
+        revision: int,
+        fields: Document,
+        *,
+        reason: str,
+        dry_run: bool,
+        confirm: str = "",
+        for_s: int | None = None,
     ) -> Document:
-        """Change a policy, or ask what it would change."""
-        path = f"/v1/waves/{quote(wave_id, safe='')}/policy{'?dry_run=1' if dry_run else ''}"
+        """Change a policy, or ask what it would bring."""
+        asked = {"dry_run": "1" if dry_run else "", "confirm": confirm, "for_s": for_s}
+        query = "&".join(f"{n}={quote(str(v), safe='')}" for n, v in asked.items() if v)
+        return self._change("PUT", wave_id, f"policy?{query}", fields, revision, reason)
+
+    def undo(
+        self, wave_id: str, revision: int, to: int | None, *, reason: str, dry_run: bool
+    ) -> Document:
+        """Go back to an earlier policy, or ask what that would bring."""
+        path = "undo?dry_run=1" if dry_run else "undo"
+        body = {} if to is None else {"to": to}
+        return self._change("POST", wave_id, path, body, revision, reason)
+
+    def _change(
+        self, method: str, wave_id: str, path: str, body: Document, revision: int, reason: str
+    ) -> Document:
         headers: dict[str, str | bytes] = {"If-Match": f'"{revision}"'}
         if reason:
-            headers["X-Reason"] = reason.encode()  # http.client would take it for Latin-1
-        return self._ask("PUT", path, fields, headers)[0]
+            headers["X-Reason"] = reason.encode()
+        return self._ask(method, f"/v1/waves/{quote(wave_id, safe='')}/{path}", body, headers)[0]
 
     def dead_letters(self, wave_id: str | None) -> list[Document]:
         """Return the oldest dead letters."""
@@ -119,7 +153,19 @@ class Client:
         body: Document | None = None,
         headers: Mapping[str, str | bytes] = {},
     ) -> tuple[Document, str]:
-        """Return an answer's document and ETag."""
+        """Return an answer's document and ETag; who asks too often waits, for nothing was done yet."""
+        for _ in range(HURRIED_MAX):
+            status, document, etag = self._once(method, path, body, headers)
+            if status != 429:
+                break
+            time.sleep(min(HURRIED_S_MAX, document.get("retry_in_ms", 0) / 1_000))
+        if status != 200:
+            raise _failure(status, document)
+        return document, etag
+
+    def _once(
+        self, method: str, path: str, body: Document | None, headers: Mapping[str, str | bytes]
+    ) -> tuple[int, Document, str]:
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
         every: dict[str, Any] = {
             "Authorization": f"Bearer {self._credential}",
@@ -144,9 +190,7 @@ class Client:
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise UnreachableError(f"cannot reach the gateway at {self._url}: {reason}") from error
         document = _document(text, self._url)
-        if response.status != 200:
-            raise _failure(response.status, document)
-        return document, response.headers.get("ETag", "")
+        return response.status, document, response.headers.get("ETag", "")
 
 
 def _read_credential(path: Path) -> str:
@@ -182,6 +226,9 @@ def _failure(status: int, problem: Document) -> click.ClickException:
         field = str(error.get("pointer", "")).lstrip("/") or "a field"
         hint = f" ({error['hint']})" if error.get("hint") else ""
         lines.append(f"  {field} {error.get('detail', error.get('code', ''))}{hint}")
+    for step in problem.get("confirm", ()):
+        lines.append(f"  {step['name']} is {step['why']}")
+        lines.append(f"  if this is meant, add --confirm={step['value']:g}")
     if status == 401:
         lines.append("  `gateway up` renews the credential of this machine when it starts")
     message = "\n".join(lines)

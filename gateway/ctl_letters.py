@@ -1,18 +1,15 @@
 """Dead letters and reconciling from the command line: look, have them tried again, have all compared."""
 
-import json
 import sys
 import time
 from collections.abc import Sequence
 
 import click
 
-from gateway.ctl import client_of, command_of, ctl, reason_option, wave_option
 from gateway.ctl_change import DEGRADED, choose
 from gateway.ctl_client import Client, Document, ProblemError
+from gateway.ctl_group import client_of, command_of, ctl, reason_option, show, wave_option
 from gateway.ctl_text import letters_text, sweep_text
-
-__all__ = ["ctl"]
 
 WAIT_S_MAX = 600.0
 LOOK_EVERY_S = 0.5
@@ -24,10 +21,10 @@ def dead_letters() -> None:
 
 
 @command_of(wave_option, name="list", of=dead_letters)
-def list_letters(*, wave_id: str | None, as_json: bool) -> None:
+def list_letters(*, wave_id: str | None, output: str | None) -> None:
     """Show the oldest dead letters, with their reasons."""
     letters = client_of().dead_letters(wave_id)
-    click.echo(json.dumps({"dead_letters": letters}) if as_json else letters_text(letters))
+    show(output, {"dead_letters": letters}, letters, lambda: letters_text(letters))
 
 
 @command_of(
@@ -39,7 +36,7 @@ def list_letters(*, wave_id: str | None, as_json: bool) -> None:
     of=dead_letters,
 )
 def retry(
-    *, ids: Sequence[str], every: bool, wave_id: str | None, reason: str, as_json: bool
+    *, ids: Sequence[str], every: bool, wave_id: str | None, reason: str, output: str | None
 ) -> None:
     """Have dead letters tried again: those named, or --all of a wave."""
     if bool(ids) == every:
@@ -53,17 +50,17 @@ def retry(
         total += answer["retried"]
     answer["retried"] = total
     told = f"{wave}: {total:,} tried again, {answer['left']:,} left"
-    click.echo(json.dumps(answer) if as_json else told)
+    show(output, answer, [answer], lambda: told)
 
 
 @command_of(wave_option, reason_option)
-def reconcile(*, wave_id: str | None, reason: str, as_json: bool) -> None:
+def reconcile(*, wave_id: str | None, reason: str, output: str | None) -> None:
     """Compare every receipt with the store now; exit code 3 where some are missing."""
     client = client_of()
     wave = choose(client.status(), wave_id)
     asked = client.reconcile(wave["wave"], reason=reason)
     sweep = _wait(client, wave, asked)
-    click.echo(json.dumps(sweep) if as_json else sweep_text(wave["programme"], sweep))
+    show(output, sweep, [sweep], lambda: sweep_text(wave["programme"], sweep))
     if sweep["lost"]:
         sys.exit(DEGRADED)
 

@@ -9,6 +9,7 @@ import click
 Document = Mapping[str, Any]
 ZONES = {7: "WIB", 8: "WITA", 9: "WIT"}
 COLOURS = {"open": "green", "prequeue": "cyan", "paused": "yellow", "recovering": "red"}
+TEXT_MAX = 60  # of a text as it is told; ``--json`` tells it whole
 NAMES = {"rate_per_s": "rate"}  # said so by its own command
 
 
@@ -47,6 +48,9 @@ def _wave_text(wave: Document, now: datetime) -> str:
         lines.append(held)
     elif policy.get("autopilot") == "auto":
         lines.append("autopilot: no delivery steers")
+    if wave.get("timer"):
+        back = ", ".join(f"{n} {value_text(n, v)}" for n, v in wave["timer"]["fields"].items())
+        lines.append(f"at {wave['timer']['until'][11:16]} back to {back}")
     if policy["message"]:
         lines.append(f"message: {policy['message']}")
     if wave["missing"]:
@@ -75,8 +79,13 @@ def _when(wave: Document, now: datetime) -> str:
 
 
 def _clock(instant: datetime) -> str:
+    return f"{instant:%a %d %b %Y %H:%M} {zone_of(instant)}"
+
+
+def zone_of(instant: datetime) -> str:
+    """Return the name of the instant's zone."""
     hours = (instant.utcoffset() or timedelta()).total_seconds() / 3600
-    return f"{instant:%a %d %b %Y %H:%M} {ZONES.get(int(hours), instant.strftime('%z'))}"
+    return ZONES.get(int(hours), instant.strftime("%z"))
 
 
 def duration(seconds: float) -> str:
@@ -105,10 +114,30 @@ def _processes_text(status: Document) -> str:
             "not measured" if told["capacity_per_s"] is None else f"{told['capacity_per_s']:.3g}/s"
         )
         facts.append(f"store {speed}, circuit {told['circuit']}")
-    troubles = [f"✖ {reason}" for reason in status["reasons"]]
+    shed = _shedding_text(status)
+    troubles = [shed] if shed else []
+    troubles += [f"✖ {reason}" for reason in status["reasons"]]
     troubles += [f"✖ {alarm}" for alarm in status.get("alarms", ())]
     notices = [f"! {notice}" for notice in status["notices"]]
     return "\n".join([", ".join(facts), *troubles, *notices])
+
+
+def _shedding_text(status: Document) -> str:
+    """Say what the process that refuses most is short of; nothing while nobody is refused."""
+    told = [row["shedding"] for row in status["processes"] if row.get("shedding")]
+    worst = min(told, key=lambda state: state["threshold"], default=None)
+    if worst is None or worst["threshold"] == 1.0:
+        return ""
+    by, signals = worst["thresholds"], worst["signals"]
+    shed = ", ".join(f"{rank} {count:,}" for rank, count in worst["shed"].items() if count)
+    facts = [
+        f"! shedding: {worst['threshold']:.0%} of ranks let in",
+        f"lag {signals['lag_s'] * 1000:.1f} of {by['lag_ms']} ms",
+        f"in flight {worst['pending']} of {worst['in_flight_max']}",
+        f"memory free {signals['memory_free_ratio']:.0%}",
+        f"descriptors free {signals['descriptors_free_ratio']:.0%}",
+    ]
+    return ", ".join([*facts, f"refused so far: {shed}"] if shed else facts)
 
 
 def changes_text(changes: Document) -> str:
@@ -126,7 +155,7 @@ def value_text(name: str, value: Any) -> str:
         case bool():
             return "yes" if value else "no"
         case str():
-            return f'"{value}"'
+            return f'"{value if len(value) <= TEXT_MAX else value[: TEXT_MAX - 1] + "…"}"'
         case int() | float():
             text = (
                 f"{value:,.3f}".rstrip("0").rstrip(".")
@@ -140,25 +169,8 @@ def value_text(name: str, value: Any) -> str:
 
 def policy_text(wave_id: str, revision: int, policy: Document) -> str:
     """Return a policy as a table."""
-    rows = [f"  {name:<18}{value_text(name, value)}" for name, value in policy.items()]
+    rows = [f"  {name:<29}{value_text(name, value)}" for name, value in policy.items()]
     return "\n".join([f"{wave_id}  revision {revision}", *rows])
-
-
-def audit_text(records: Sequence[Document]) -> str:
-    """Return the records as a table, newest first."""
-    header = ("REV", "AT", "WAVE", "WHO", "CHANGE", "REASON")
-    rows = [
-        (
-            str(record["revision"]),
-            f"{datetime.fromisoformat(record['at']):%Y-%m-%d %H:%M:%S}",
-            record["wave"],
-            record["who"],
-            changes_text(record["changes"]) or record.get("did", ""),
-            record["reason"] or "-",
-        )
-        for record in records
-    ]
-    return _table([header, *rows])
 
 
 def letters_text(letters: Sequence[Document]) -> str:
@@ -177,7 +189,7 @@ def letters_text(letters: Sequence[Document]) -> str:
         )
         for letter in letters
     ]
-    return _table([header, *rows])
+    return table([header, *rows])
 
 
 def sweep_text(name: str, sweep: Document) -> str:
@@ -186,9 +198,10 @@ def sweep_text(name: str, sweep: Document) -> str:
     return f"{name}: {sweep['checked']:,} receipts compared in {sweep['cost_s']:.1f} s, {found}"
 
 
-def _table(table: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows with their columns one below the other."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
+        for row in rows
     )

@@ -12,9 +12,12 @@ Stage = Sequence[Child]
 class Fleet:
     """All children of one system, and the wish to stop them."""
 
-    def __init__(self, starts: Sequence[Stage], stops: Sequence[Stage]) -> None:
+    def __init__(
+        self, starts: Sequence[Stage], stops: Sequence[Stage], renewed: Stage = ()
+    ) -> None:
         self._starts = starts
         self._stops = stops
+        self._renewed = renewed  # those that can follow themselves, in this order
         self._wanted_down = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -25,6 +28,13 @@ class Fleet:
                 for child in stage:
                     child.kill()
         self._wanted_down.set()
+
+    async def renew(self) -> bool:
+        """Have one child after the other followed by a new process; stops at the first that is not."""
+        for child in self._renewed:
+            if self._wanted_down.is_set() or not await child.renew():
+                return False
+        return True
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Start all stages, call ``on_ready``, and keep them running until ``stop``.

@@ -49,9 +49,16 @@ COUNTED: tuple[Measure, ...] = (
         "Recorded, and not in the store any more.",
         "programme",
     ),
+    _counted("gateway_promises_total", "counter", "Told waits that came due.", "wave", "kept"),
     _counted("gateway_event_loop_lag_seconds", "gauge", "Worst delay of a callback in a second."),
     _counted("gateway_requests_shed_total", "counter", "Refused for lack of room.", "rank"),
+    _counted("gateway_throttled_total", "counter", "Refused for asking too often.", "class"),
+    _counted("gateway_connections_closed_total", "counter", "Closed for lack of room.", "reason"),
+    _counted(
+        "gateway_forwarded_unreadable_total", "counter", "Without a client in X-Forwarded-For."
+    ),
     _counted("gateway_requests_in_flight", "gauge", "Handed to a handler and not answered."),
+    _counted("gateway_requests_in_flight_limit", "gauge", "So many may be in flight."),
     _counted("gateway_shedding_ratio", "gauge", "Share of the ranks that is refused; 0: nobody."),
 )
 

@@ -9,22 +9,20 @@ import asyncio
 import os
 from bisect import bisect_left
 from collections import Counter as Counts
-from collections.abc import Iterable, Iterator, Sequence
-from importlib.metadata import version
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from gateway.core.breaker import Circuit
+from gateway.core.flood import Throttled
 from gateway.core.shedding import Rank
-from gateway.core.snapshot import Phase
-from gateway.measures import BUILD, COUNTED, PHASE, TOLD, Measure
+from gateway.measures import COUNTED, Measure
 from gateway.ports import PortError, Recording, Stocks
+from gateway.room_families import RoomFamilies
 from gateway.services.delivery_meter import Failure
 from gateway.services.rooms import LiveRoom
 
@@ -73,7 +71,11 @@ class Metrics:
         self._circuits: Counter = made["gateway_store_circuit_total"]
         self._lag: Gauge = made["gateway_event_loop_lag_seconds"]
         self._shed: Counter = made["gateway_requests_shed_total"]
+        self._throttled: Counter = made["gateway_throttled_total"]
+        self._closed: Counter = made["gateway_connections_closed_total"]
+        self._unreadable: Counter = made["gateway_forwarded_unreadable_total"]
         self._in_flight: Gauge = made["gateway_requests_in_flight"]
+        self._in_flight_limit: Gauge = made["gateway_requests_in_flight_limit"]
         self._refused_ratio: Gauge = made["gateway_shedding_ratio"]
         ticks: Counter = made["gateway_ticks_total"]
         self._ticked, self._missed = ticks.labels("done"), ticks.labels("missed")
@@ -83,6 +85,7 @@ class Metrics:
         self._failures = {failure: failures.labels(failure.value) for failure in Failure}
         self._bound: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._bound_problems: dict[str, Counter] = {}
+        self._promises: dict[str, tuple[int, int]] = {}  # by wave: kept and broken, as counted
 
     def answered(self, method: str, route: str, status: int, took_s: float) -> None:
         """Count one answer; ``route`` is a pattern, so there are as many labels as routes."""
@@ -108,9 +111,22 @@ class Metrics:
         """Count requests that found no room."""
         self._shed.labels(rank.name.lower()).inc(count)
 
-    def pressed(self, in_flight: int, refused_ratio: float) -> None:
+    def throttled(self, why: Throttled, count: int) -> None:
+        """Count requests whose client asks too often."""
+        self._throttled.labels(why.value).inc(count)
+
+    def closed(self, why: str, count: int) -> None:
+        """Count connections closed for lack of room."""
+        self._closed.labels(why).inc(count)
+
+    def unreadable(self, count: int) -> None:
+        """Count requests of which a trusted proxy does not say whose they are."""
+        self._unreadable.inc(count)
+
+    def pressed(self, in_flight: int, limit: int, refused_ratio: float) -> None:
         """Note how full this process is, and how much it refuses."""
         self._in_flight.set(in_flight)
+        self._in_flight_limit.set(limit)
         self._refused_ratio.set(refused_ratio)
 
     def _bind(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
@@ -127,9 +143,16 @@ class Metrics:
             bound = self._bound_problems[code] = self._problems.labels(code)
         bound.inc()
 
-    def ticked(self, _room: LiveRoom) -> None:
-        """Count a tick that has brought a snapshot."""
+    def ticked(self, room: LiveRoom) -> None:
+        """Count a tick that has brought a snapshot, and the promises that it has settled."""
         self._ticked.inc()
+        kept, broken = room.promises.kept, room.promises.made - room.promises.kept
+        known = self._promises.get(room.wave.id, (0, 0))
+        if (kept, broken) != known:
+            self._promises[room.wave.id] = kept, broken
+            told: Counter = self._made["gateway_promises_total"]
+            told.labels(room.wave.id, "yes").inc(kept - known[0])
+            told.labels(room.wave.id, "no").inc(broken - known[1])
 
     def missed(self, _room: LiveRoom, _error: PortError) -> None:
         """Count a tick that has failed."""
@@ -195,39 +218,12 @@ class Metrics:
                 mark_process_dead(pid, str(self._directory))  # type: ignore[no-untyped-call]
         registry = CollectorRegistry()
         MultiProcessCollector(registry, str(self._directory))  # type: ignore[no-untyped-call]
-        registry.register(_Told(rooms))
+        registry.register(RoomFamilies(rooms))
         return generate_latest(registry)
 
     def close(self) -> None:
         """Close this process's files; the counts stay."""
         values.close_all_multiprocess_files()  # type: ignore[no-untyped-call]
-
-
-class _Told:
-    """Makes families from snapshots, at the moment of the scrape."""
-
-    def __init__(self, rooms: Iterable[LiveRoom]) -> None:
-        self._seen = [(room.wave.id, room.snapshot, room.policy) for room in rooms if room.snapshot]
-
-    def collect(self) -> Iterator[Family]:
-        build = _family(BUILD)
-        build.add_metric([version("registration-gateway")], 1)
-        yield build
-        for measure, value in TOLD:
-            family = _family(measure)
-            for wave_id, snapshot, policy in self._seen:
-                family.add_metric([wave_id], value(snapshot, policy))
-            yield family
-        phases = _family(PHASE)
-        for wave_id, snapshot, _ in self._seen:
-            for phase in Phase:
-                phases.add_metric([wave_id, phase.value], float(snapshot.phase is phase))
-        yield phases
-
-
-def _family(measure: Measure) -> CounterMetricFamily | GaugeMetricFamily:
-    family = CounterMetricFamily if measure.kind == "counter" else GaugeMetricFamily
-    return family(measure.name, measure.meaning, labels=measure.labels)
 
 
 def _make(measure: Measure) -> Counter | Gauge | Histogram:

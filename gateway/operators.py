@@ -8,6 +8,7 @@ import contextlib
 import os
 import secrets
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -87,6 +88,57 @@ def renew_credential(directory: str | Path) -> None:
     # The record first: a credential that nobody knows would be useless, the reverse is renewed.
     _replace(listed, write_operators([*others, ctl]))
     _replace(directory / CREDENTIAL, f"{text}\n")
+
+
+def listed(directory: str | Path) -> tuple[Operator, ...]:
+    """Return all records.
+
+    Raises:
+        ConfigurationError: the file cannot be used.
+
+    """
+    return _read(Path(directory) / OPERATORS)
+
+
+def add_operator(
+    directory: str | Path, operator_id: str, role: Role, life_s: int, file: Path
+) -> Operator:
+    """Make a credential, write it into a new file, and keep its digest.
+
+    Raises:
+        ConfigurationError: the id is none or is taken, the file is there, or the list cannot be used.
+        OSError: a file cannot be written.
+
+    """
+    directory = Path(directory)
+    known = listed(directory) if (directory / OPERATORS).exists() else ()
+    if any(operator.id == operator_id for operator in known):
+        raise ConfigurationError(Fault(operator_id, "", "has a credential: revoke it first"))
+    if file.exists():
+        raise ConfigurationError(Fault(str(file), "", "is there already: name a new file"))
+    try:
+        secret, now_us = secrets.token_bytes(SECRET_BYTES), time.time_ns() // 1000
+        text, made = enrol(operator_id, role, secret, now_us=now_us)
+    except ValueError as error:
+        raise ConfigurationError(Fault("ID", "", str(error))) from error
+    made = replace(made, expires_at_us=made.issued_at_us + life_s * 1_000_000)
+    _replace(file, f"{text}\n")
+    _replace(directory / OPERATORS, write_operators([*known, made]))
+    return made
+
+
+def revoke_operator(directory: str | Path, operator_id: str) -> None:
+    """Forget a credential.
+
+    Raises:
+        ConfigurationError: nobody has this id, or the list cannot be used.
+
+    """
+    known = listed(directory)
+    left = [operator for operator in known if operator.id != operator_id]
+    if len(left) == len(known):
+        raise ConfigurationError(Fault(operator_id, "", "has no credential"))
+    _replace(Path(directory) / OPERATORS, write_operators(left))
 
 
 def _lives(path: Path, known: tuple[Operator, ...], until_us: int) -> bool:

@@ -32,8 +32,8 @@ from gateway.answers import (
     Standing,
     Stocks,
 )
-from gateway.core.checkpoint import Checkpoint
 from gateway.core.policy import Policy
+from gateway.core.policy_change import Timer
 from gateway.core.programme import Wave
 from gateway.core.snapshot import Snapshot
 
@@ -45,6 +45,7 @@ __all__ = [
     "Ended",
     "Ending",
     "ExtensionRefused",
+    "FencedError",
     "IntakeEntry",
     "IntakePort",
     "Joined",
@@ -58,7 +59,6 @@ __all__ = [
     "ReceiptRecord",
     "RecordedRow",
     "Recording",
-    "RecoveryPort",
     "Refusal",
     "Registration",
     "RoomMissingError",
@@ -93,6 +93,13 @@ class RoomMissingError(PortError):
     """Redis knows no such room, or another epoch of it: recover before anything is promised."""
 
 
+class FencedError(Exception):
+    """Rows were read before a recovery: put them back into the intake, so that they count again.
+
+    No outage, hence no ``PortError``: the store is there, and nothing was committed.
+    """
+
+
 class RoomPort(Protocol):
     """The waiting room's shared state.
 
@@ -100,14 +107,14 @@ class RoomPort(Protocol):
     down: snapshots age, joins, claims and leaves raise ``PortUnavailableError`` within 0.5 s, nothing moves.
     """
 
-    async def create(self, wave: Wave) -> None:
-        """Make the room unless it exists; the first maker's times and policy stay."""
+    async def create(self, wave: Wave) -> bool:
+        """Make the room, and say so, unless it exists; the first maker's times and policy stay."""
 
     async def tick(self, wave: Wave, present: Sequence[int]) -> Snapshot:
         """Move phases, passes, bucket and ``called``; report the positions seen since the last tick.
 
         Raises:
-            RoomMissingError: Redis holds no such room.
+            RoomMissingError: Redis holds no such room, or one not confirmed since its server has started.
         """
 
     async def join(self, wave: Wave) -> Joined | NotOpen:
@@ -158,6 +165,9 @@ class IntakePort(Protocol):
     async def settle(self, wave: Wave, settled: Sequence[Settled]) -> None:
         """Acknowledge, remove and count entries, and move the state of their receipts."""
 
+    async def readmit(self, wave: Wave, entries: Sequence[IntakeEntry]) -> int:
+        """Put entries back that the room has lost; answer how many. What it knows stays as it is."""
+
 
 class PolicyPort(Protocol):
     """Policies with revisions. When it is down: the last policy read stays in force, changes raise."""
@@ -166,9 +176,14 @@ class PolicyPort(Protocol):
         """Return the policy in force."""
 
     async def change(
-        self, wave: Wave, revision: int, policy: Policy, audit: Mapping[str, str]
+        self,
+        wave: Wave,
+        revision: int,
+        policy: Policy,
+        audit: Mapping[str, str],
+        timer: Timer | None = None,
     ) -> PolicyRevision | Stale:
-        """Replace revision ``revision``, and append one audit record in the same step."""
+        """Replace revision ``revision`` and its timer, and append one audit record in the same step."""
 
 
 class SteeringPort(Protocol):
@@ -189,7 +204,14 @@ class StorePort(Protocol):
     """
 
     async def put(self, rows: Sequence[IntakeEntry]) -> Sequence[RowOutcome]:
-        """Commit the rows in one transaction; one outcome per row, in their order."""
+        """Commit the rows in one transaction; one outcome per row, in their order.
+
+        Raises:
+            FencedError: a row's ``fence`` is not its programme's, seen by the transaction that commits it.
+        """
+
+    async def fences(self, programme_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return the fences of these programmes; 0 where none was ever raised."""
 
     async def standing(self, receipts: Sequence[str]) -> set[str]:
         """Return which of these receipts have a row, read as a reader would who knows of no ``put``."""
@@ -213,6 +235,9 @@ class ArchivePort(Protocol):
     async def checkpoints(self) -> Mapping[str, str]:
         """Return what was kept."""
 
+    async def raise_fence(self, programme_id: str) -> int:
+        """Have no row committed from now on that was read before; answer the new fence, greater than any."""
+
     async def recorded_rows(
         self, programme_id: str, after: str, count: int
     ) -> Sequence[tuple[IntakeEntry, int]]:
@@ -220,22 +245,3 @@ class ArchivePort(Protocol):
 
         Where somebody else keeps the forms, ``payload`` is empty and ``content`` is its keyed digest.
         """
-
-
-class RecoveryPort(Protocol):
-    """Putting a lost room back. When it is down: the room stays closed, and it is tried again."""
-
-    def expect(self, wave: Wave, known: Checkpoint) -> None:
-        """Refuse from now on a room that holds less than the checkpoint."""
-
-    async def restore(self, wave: Wave, known: Checkpoint) -> bool:
-        """Put the room in place with the least it must have been, closed to everybody.
-
-        False where it stands already, put back by another process.
-        """
-
-    async def restore_rows(self, wave: Wave, rows: Sequence[RecordedRow]) -> None:
-        """Count what the store has: persons, receipts, spent passes."""
-
-    async def reopen(self, wave: Wave, known: Checkpoint, audit: Mapping[str, str]) -> int:
-        """Let people in again; answer how many acknowledged registrations were not found."""

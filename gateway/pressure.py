@@ -9,7 +9,8 @@ import resource
 from collections.abc import Iterable
 from pathlib import Path
 
-from gateway.core.shedding import WINDOW_S, Signals
+from gateway.core.policy import Policy
+from gateway.core.shedding import WINDOW_S, Signals, thresholds
 from gateway.core.snapshot import Phase
 from gateway.metrics import Metrics
 from gateway.services.operations import Condition
@@ -19,6 +20,7 @@ from gateway.web.lane import Lane
 from gateway.web.listener import Site
 
 LOOKS = 10
+NOBODY_IN = frozenset({Phase.SCHEDULED, Phase.CLOSED})
 DESCRIPTORS_OWN = 64  # Redis, metrics, listeners, the interpreter
 
 
@@ -38,11 +40,20 @@ async def watch_pressure(
             memory_free_ratio=memory_free_ratio(),
             descriptors_free_ratio=descriptors_free_ratio(len(site.listener.connections)),
             intake_full=intake_full(rooms),
+            claims_full=intake_full(rooms, of_claims=True),
         )
-        gate.turn(signals)
+        gate.turn(signals, thresholds(policies_under_way(rooms)))
         lane.report(metrics)
-        metrics.pressed(gate.pending, 1 - gate.threshold)
+        _report(site, metrics)
+        metrics.pressed(gate.pending, gate.in_flight_max, 1 - gate.threshold)
         condition.shedding = gate.state()
+
+
+def _report(site: Site, metrics: Metrics) -> None:
+    """Hand on what connections have counted."""
+    for why, count in site.listener.crowd.take_closed().items():
+        metrics.closed(why, count)
+    metrics.unreadable(site.listener.proxies.take_unreadable())
 
 
 async def _least_lag_s() -> float:
@@ -71,15 +82,25 @@ def descriptors_free_ratio(connections: int) -> float:
     return max(0.0, 1 - (connections + DESCRIPTORS_OWN) / limit)
 
 
-def intake_full(rooms: Iterable[LiveRoom]) -> bool:
-    """Say whether no open wave can take a registration in."""
+def policies_under_way(rooms: Iterable[LiveRoom]) -> list[Policy]:
+    """Return the policies of the waves that people are in."""
+    return [
+        room.policy
+        for room in rooms
+        if room.snapshot is not None and room.snapshot.phase not in NOBODY_IN
+    ]
+
+
+def intake_full(rooms: Iterable[LiveRoom], *, of_claims: bool = False) -> bool:
+    """Say whether no open wave can take a registration in, or should let one more person in."""
     open_rooms = [
-        (room.snapshot, room.policy)
+        (room.snapshot, room.policy, room.policy.shed_intake_ratio if of_claims else 1.0)
         for room in rooms
         if room.snapshot is not None and room.snapshot.phase is Phase.OPEN
     ]
     full = [
-        snapshot.backlog >= policy.intake_cap or oldest_s(snapshot) > policy.intake_age_s
-        for snapshot, policy in open_rooms
+        snapshot.backlog >= policy.intake_cap * share
+        or oldest_s(snapshot) > policy.intake_age_s * share
+        for snapshot, policy, share in open_rooms
     ]
     return bool(full) and all(full)

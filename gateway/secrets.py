@@ -4,8 +4,8 @@
 verify and never sign. ``pepper.key`` and ``draw.key`` hold 64 hex digits. Files are 0400 in a 0700
 directory, and all or none of them are made: a new pepper beside old registrations would let
 everybody register again. ``payload-<programme>.key``, in the form of ``ticket.key``, seals the forms of
-one programme. ``ctl.credential`` opens the operators' listener from this machine, and
-``operators.json`` holds the digests of all credentials.
+one programme; ``console.key``, 64 hex digits, signs the logins of the console. ``ctl.credential`` opens the
+operators' listener from this machine, and ``operators.json`` holds the digests of all credentials.
 """
 
 import os
@@ -25,6 +25,7 @@ from gateway.faults import ConfigurationError, Fault
 KEY_BYTES = 32
 RINGS = ("ticket.key", "pass.key")
 SINGLES = ("pepper.key", "draw.key")
+CONSOLE = "console.key"
 CREDENTIAL, OPERATORS = "ctl.credential", "operators.json"
 OPERATOR_ID = "local"
 RING_LINE = re.compile(r"(0|[1-9][0-9]{0,2}) ([0-9a-f]{64})\n?")
@@ -42,6 +43,7 @@ class Secrets:
     pepper: bytes = field(repr=False)  # of person digests; never changes inside a programme
     draw: bytes = field(repr=False)  # each wave's draw secret is derived from it
     payload: Mapping[str, Keyring] = field(default_factory=dict, repr=False)  # by programme
+    console: bytes = field(default=b"", repr=False)  # of logins; empty: nobody can log in
 
 
 def exist(directory: str | Path) -> bool:
@@ -81,6 +83,14 @@ def make_payload_keys(directory: str | Path, programme_ids: Iterable[str]) -> No
             _sync(directory)
 
 
+def make_console_key(directory: str | Path) -> None:
+    """Make the key of the console's logins where it is missing."""
+    path = Path(directory) / CONSOLE
+    if not path.exists():
+        _write(path, f"{secrets.token_hex(KEY_BYTES)}\n")
+        _sync(path.parent)
+
+
 def payload_file(directory: str | Path, programme_id: str) -> Path:
     """Return where a programme's payload key lies."""
     return Path(directory) / f"payload-{programme_id}.key"
@@ -111,10 +121,12 @@ def load_secrets(
     payload = {
         each: _read_ring(path, faults) for each, path in files.items() if encrypt or path.exists()
     }
+    console_file = directory / CONSOLE
+    console = _read_single(console_file, faults) if console_file.exists() else b""
     if faults or not (ticket and pass_ and pepper and draw):
         raise ConfigurationError(*faults)
     found = {each: ring for each, ring in payload.items() if ring}
-    return Secrets(ticket, pass_, pepper, draw, found)
+    return Secrets(ticket, pass_, pepper, draw, found, console or b"")
 
 
 def read_credential(path: str | Path) -> str:

@@ -14,52 +14,52 @@ import msgspec
 from msgspec import Meta
 
 from gateway.configuration import Reader, Table, read_toml, unknown
+from gateway.core.hops import networks
 from gateway.faults import ConfigurationError, Fault
+from gateway.setting_kinds import (
+    Cidr,
+    Descriptor,
+    FilePath,
+    Host,
+    OptionalPath,
+    Port,
+    RedisUrl,
+    StoreUrl,
+    whole,
+)
 
 EMBEDDED = "embedded"  # the redis.url for which `gateway up` starts a Valkey of its own
 ENVIRONMENT_PREFIX = "GATEWAY_"
 CONFIG_VARIABLE = "GATEWAY_CONFIG"  # where the file is
 CTL_PREFIX = "GATEWAY_CTL_"  # the operator's own variables
 
-Host = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9.:_-]{1,253}\Z", description="a host or address")]
-Port = Annotated[
-    int, Meta(ge=0, le=65_535, description="a port: 1 to 65535, or 0 for any free one")
-]
-FilePath = Annotated[str, Meta(pattern=r"\A[^\x00]{1,1024}\Z", description="a path")]
-OptionalPath = Annotated[
-    str, Meta(pattern=r"\A[^\x00]{0,1024}\Z", description="a path, or nothing")
-]
-RedisUrl = Annotated[
-    str,
-    Meta(
-        pattern=r"\A(embedded|unix:///\S+|rediss?://\S+)\Z",
-        description='"embedded", or a URL: unix:///…, redis://… or rediss://…',
-    ),
-]
-StoreUrl = Annotated[
-    str,
-    Meta(
-        pattern=r"\A(sqlite:///[^\x00]+|(postgresql|https?)://[^\s\x00]+)\Z",
-        description="a URL: sqlite:///path/to/file.db, postgresql://… or https://…",
-    ),
-]
 SINGLE_ROWS_MAX = 50  # one call each, within one deadline
 LOOPBACK = re.compile(r"http://(localhost|127\.[0-9.]+|\[::1\])([:/].*)?")
-
-
-def whole(low: int, high: int, what: str) -> Meta:
-    """Bound a whole number, and say so when it is refused."""
-    return Meta(ge=low, le=high, description=f"{what}: a whole number from {low} to {high}")
 
 
 class Public(Table, frozen=True):
     host: Host = "127.0.0.1"
     port: Port = 8080
+    descriptor: Descriptor = -1  # of a socket that listens there already, from whoever started us
+
+
+class Front(Table, frozen=True):
+    trusted: tuple[Cidr, ...] = ()  # proxies in front: what they forward is believed
+    joins_per_min: Annotated[int, whole(1, 1_000_000, "new tickets a minute and address")] = 300
+    polls_per_min: Annotated[int, whole(1, 1_000_000, "requests a minute and address")] = 3_000
+
+    def conflicts(self) -> Iterable[tuple[str, str]]:
+        """Yield (key, reason) for networks that are none."""
+        try:
+            networks(self.trusted)
+        except ValueError:
+            yield "trusted", "must hold networks such as 10.0.0.0/8, and not everybody's"
 
 
 class Operator(Table, frozen=True):
     host: Host = "127.0.0.1"
     port: Port = 8081
+    descriptor: Descriptor = -1
 
 
 class Redis(Table, frozen=True):
@@ -118,6 +118,7 @@ class SecretFiles(Table, frozen=True):
 
 class Serve(Table, frozen=True):
     processes: Annotated[int, whole(1, 64, "front-door processes")] = 2
+    unready_s: Annotated[int, whole(0, 60, "seconds from /readyz 503 to taking nobody")] = 0
     drain_s: Annotated[int, whole(1, 300, "seconds to finish what is under way")] = 25
     # auto: off on plain-HTTP loopback only; always: also there, behind a proxy that speaks TLS.
     secure_cookies: Literal["auto", "always"] = "auto"
@@ -144,6 +145,7 @@ class Settings(Table, frozen=True):
     """All of it, immutable: passed inwards by value, never looked up."""
 
     public: Public = Public()
+    front: Front = Front()
     operator: Operator = Operator()
     redis: Redis = Redis()
     store: Store = Store()
@@ -229,7 +231,11 @@ def _check_together(settings: Settings, source: str) -> None:
 
     Operators are never served on the applicants' port.
     """
-    faults = [Fault(source, f"store.{key}", reason) for key, reason in settings.store.conflicts()]
+    faults = [
+        Fault(source, f"{name}.{key}", reason)
+        for name, table in (("front", settings.front), ("store", settings.store))
+        for key, reason in table.conflicts()
+    ]
     if settings.public.port == settings.operator.port != 0:
         faults.append(Fault(source, "operator.port", "must differ from public.port"))
     if faults:

@@ -8,6 +8,7 @@ is started again.
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -17,10 +18,18 @@ from pathlib import Path
 from gateway import addresses, data
 from gateway.children import ReadySocket, Say
 from gateway.faults import ConfigurationError, Fault
+from gateway.fleet import Fleet
 from gateway.metrics import metrics_directory, prepare
 from gateway.operators import renew_credential
-from gateway.secrets import exist, load_secrets, make_payload_keys, make_secrets
-from gateway.settings import Operator, Public, Settings
+from gateway.programmes import load_programmes
+from gateway.secrets import (
+    exist,
+    load_secrets,
+    make_console_key,
+    make_payload_keys,
+    make_secrets,
+)
+from gateway.settings import Operator, Public, Settings, load_settings
 from gateway.system import System
 
 THIS_GATEWAY = (sys.executable, "-m", "gateway")
@@ -57,11 +66,22 @@ def up(
         lock = data.lock(Path(settings.data.dir))
         held.callback(os.close, lock)
         environ = dict(environ)
-        public_url = _listen("public", settings.public, environ, held)
-        operator_url = _listen("operator", settings.operator, environ, held)
+        public = _listen("public", settings.public, environ, held)
+        operator = _listen("operator", settings.operator, environ, held)
+        listening = [
+            {
+                section: held.enter_context(addresses.listening(bound)).fileno()
+                for section, bound in (("public", public), ("operator", operator))
+            }
+            for _ in range(settings.serve.processes)
+        ]
         if fresh:  # only now: nothing is deleted for a system that cannot start
             data.delete(settings)
-        running = Running(public_url, operator_url, prepare_secrets(settings, programme_ids))
+        running = Running(
+            addresses.url_of(settings.public.host, addresses.port_of(public)),
+            addresses.url_of(settings.operator.host, addresses.port_of(operator)),
+            prepare_secrets(settings, programme_ids),
+        )
         renew_credential(settings.secrets.dir)
         prepare(metrics_directory(settings.data.dir))
         sockets = held.enter_context(data.socket_directory(settings))
@@ -70,7 +90,7 @@ def up(
             ready_socket = ReadySocket(sockets / "ready.sock")
             try:
                 system = System(
-                    settings, config, environ, ready_socket, sockets, lock, command, say
+                    settings, config, environ, ready_socket, sockets, lock, command, say, listening
                 )
                 await _run(system, lambda: on_ready(running))
             finally:
@@ -81,12 +101,11 @@ def up(
 
 def _listen(
     section: str, listener: Public | Operator, environ: dict[str, str], held: ExitStack
-) -> str:
-    """Keep one address for the children, tell them its port, and return it as a URL."""
+) -> socket.socket:
+    """Keep one address for the children, and tell them its port."""
     bound = held.enter_context(addresses.reserve(listener.host, listener.port, f"{section}.port"))
-    port = addresses.port_of(bound)
-    environ[f"GATEWAY_{section.upper()}_PORT"] = str(port)
-    return addresses.url_of(listener.host, port)
+    environ[f"GATEWAY_{section.upper()}_PORT"] = str(addresses.port_of(bound))
+    return bound
 
 
 async def _run(system: System, on_ready: Callable[[], None]) -> None:
@@ -97,7 +116,30 @@ async def _run(system: System, on_ready: Callable[[], None]) -> None:
         stops.append(signal.SIGHUP)
     for number in stops:
         loop.add_signal_handler(number, fleet.stop)
-    await fleet.run(on_ready)
+    wanted = asyncio.Event()
+    loop.add_signal_handler(signal.SIGUSR1, wanted.set)
+    renewing = asyncio.create_task(_renew(system, fleet, wanted))
+    try:
+        await fleet.run(on_ready)
+    finally:
+        renewing.cancel()
+
+
+async def _renew(system: System, fleet: Fleet, wanted: asyncio.Event) -> None:
+    """At each SIGUSR1 have all children follow themselves, with the settings as they are then."""
+    while True:
+        await wanted.wait()
+        wanted.clear()
+        try:
+            read = load_settings(system.config, system.environ)
+            load_programmes(read.programmes.files)
+        except ConfigurationError as error:
+            for line in str(error).splitlines():
+                system.say(line)
+            system.say("nothing was restarted")
+            continue
+        if await fleet.renew():
+            system.say("all processes were renewed")
 
 
 def prepare_secrets(settings: Settings, programme_ids: Sequence[str] = ()) -> bool:
@@ -113,6 +155,7 @@ def prepare_secrets(settings: Settings, programme_ids: Sequence[str] = ()) -> bo
         raise ConfigurationError(Fault(settings.secrets.dir, "", reason))
     if first:
         make_secrets(settings.secrets.dir)
+    make_console_key(settings.secrets.dir)
     if settings.intake.encrypt:
         make_payload_keys(settings.secrets.dir, programme_ids)
     load_secrets(settings.secrets.dir, programme_ids)

@@ -27,6 +27,7 @@ class System:
     lock: int  # descriptor, inherited by every child
     command: Sequence[str]  # what runs `gateway`
     say: Say
+    listening: Sequence[Mapping[str, int]]  # of each front door: section -> descriptor
 
     def fleet(self) -> Fleet:
         """Return all children: who waits for whom at the start, and at the end.
@@ -37,10 +38,17 @@ class System:
         """
         servers = [self._valkey()] if self.settings.redis.url == EMBEDDED else []
         numbers = range(1, self.settings.serve.processes + 1)
-        doors = [self._gateway(f"serve-{number}", "serve") for number in numbers]
+        doors = [
+            self._gateway(f"serve-{number}", "serve", listening)
+            for number, listening in zip(numbers, self.listening, strict=True)
+        ]
         delivery = self._gateway("deliver", "deliver")
         # The doors close first: what they accept last is still delivered, and fsynced after that.
-        return Fleet(starts=[servers, [*doors, delivery]], stops=[doors, [delivery], servers])
+        return Fleet(
+            starts=[servers, [*doors, delivery]],
+            stops=[doors, [delivery], servers],
+            renewed=[*doors, delivery],
+        )
 
     def _valkey(self) -> Child:
         directory = data.valkey_directory(self.settings)
@@ -59,19 +67,22 @@ class System:
             self.say,
         )
 
-    def _gateway(self, name: str, command: str) -> Child:
+    def _gateway(self, name: str, command: str, listening: Mapping[str, int] = {}) -> Child:
+        serve = self.settings.serve
         config = ["--config", str(self.config)] if self.config else []
         environ = {**self.environ, VARIABLE: str(self.ready_socket.path)}
         if self.settings.redis.url == EMBEDDED:
             environ["GATEWAY_REDIS_URL"] = f"unix://{self._socket}"
+        for section, descriptor in listening.items():
+            environ[f"GATEWAY_{section.upper()}_DESCRIPTOR"] = str(descriptor)
         return Child(
             Spec(
                 name=name,
                 command=[*self.command, command, *config],
                 environ=environ,
                 ready=self.ready_socket.wait,
-                stop_s=self.settings.serve.drain_s + DRAIN_MARGIN_S,
-                descriptors=(self.lock,),
+                stop_s=serve.unready_s + serve.drain_s + DRAIN_MARGIN_S,
+                descriptors=(self.lock, *listening.values()),
             ),
             self.say,
         )

@@ -17,7 +17,7 @@ from gateway.redis.fence import Fences
 from gateway.redis.processes import RedisProcesses
 from gateway.redis.safety import RedisSafety
 from gateway.services.admission import Ticker
-from gateway.services.operations import Condition, Operations
+from gateway.services.operations import Condition, Operations, ProcessesPort
 from gateway.services.recovery import Keeper
 from gateway.services.rooms import Rooms
 
@@ -27,6 +27,7 @@ REDIS_WAIT_S = 30.0  # a server that replays its log takes its time
 REDIS_PROBE_S = 0.1
 PREPARE_EVERY_S = 1.0
 SAFETY_EVERY_S = 5.0
+FLEET_EVERY_S, BEHIND_S_MAX = 1.0, 5.0
 REPORT_EVERY_S = 0.25  # a policy's arrival in every process is told within a second
 
 
@@ -129,6 +130,28 @@ async def report_process(
         await processes.forget(str(operations.row()["process"]))
     except PortError:
         return  # it is forgotten by its age
+
+
+async def watch_fleet(
+    processes: ProcessesPort, rooms: Rooms, condition: Condition, stop: asyncio.Event
+) -> None:
+    """Keep comparing: a process whose policy stays behind the others' should get no traffic."""
+    behind_since_s: dict[str, float] = {}
+
+    async def look() -> None:
+        revisions = [row["revisions"] for row in await processes.alive() if "revisions" in row]
+        now_s = time.monotonic()
+        for room in rooms:
+            wave_id = room.wave.id
+            newest = max((each.get(wave_id, 0) for each in revisions), default=0)
+            if room.revision >= newest:
+                behind_since_s.pop(wave_id, None)
+            else:
+                behind_since_s.setdefault(wave_id, now_s)
+        late = [name for name, since_s in behind_since_s.items() if now_s - since_s > BEHIND_S_MAX]
+        condition.faults = tuple(f"{name}: this process goes by an old policy" for name in late)
+
+    await _every(FLEET_EVERY_S, look, stop)
 
 
 async def report_delivery(

@@ -13,9 +13,12 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any
 
-from loadtests.profiles import Habit, Profile
+from gateway.simulation import arrivals
+from gateway.simulation.arrivals import HABITS, Habit
+from loadtests.scenario import Scenario
 
-FORM_S_MAX = 8.0  # the lognormal's long tail would outlast the run
+FORM_OF_TAIL_MAX = 0.7  # the lognormal's long end would outlast the run
+AWAY_WITHIN_S = 600.0  # of a launch day, after beginning to wait
 SERIALS, DISTRICTS, REGENCIES = 9_999, 99, 99
 PERSONS_MAX = SERIALS * DISTRICTS * REGENCIES  # as many people get different NIKs
 PROVINCES = ("11", "31", "32", "33", "34", "35", "36", "51", "64", "73", "94")
@@ -40,53 +43,76 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One virtual applicant."""
+    """One virtual applicant. Times are the run's seconds."""
 
     seed: int
     id: int
-    habit: Habit
+    habit: str  # in HABITS
     arrives_s: float  # from the opening; negative: before it
-    form_s: float  # to fill the form in
-    patience: int  # looks at its place after which a leaver gives up
+    patience_s: float  # from when waiting begins, before anything is told
     leaves_silently: bool
+    away_after_s: float  # of waiting, the phone loses the network; infinite: never
+    away_s: float  # for so long
+    form_s: float  # to fill the form in
+    abandons: bool  # the form: its pass expires
+    mistake_s: float  # to put a mistake right; 0: there is none
+    sends_twice: bool
+    looks_again: bool  # when told that the wave is over
+
+    @property
+    def ways(self) -> Habit:
+        """Return what sets people of its habit apart."""
+        return HABITS[self.habit]
+
+    @property
+    def is_bot(self) -> bool:
+        """Whether it is nobody, in a loop."""
+        return self.habit == "bot"
+
+    @property
+    def obeys(self) -> bool:
+        """Whether it asks when its page is told to, and at no other time."""
+        return self.ways.reloads_s is None and not self.is_bot
 
     def random(self, purpose: str) -> Random:
         """Return this person's own dice for one purpose: always the same."""
         return Random(f"{self.seed}/{self.id}/{purpose}")
 
 
-def make_person(profile: Profile, seed: int, person_id: int) -> Person:
+def make_person(scenario: Scenario, person_id: int) -> Person:
     """Return applicant ``person_id`` of a crowd."""
-    dice = Random(f"{seed}/{person_id}/person")
-    form_s = dice.lognormvariate(math.log(profile.form_median_s), profile.form_sigma)
+    dice = Random(f"{scenario.seed}/{person_id}/person")
+    profile = scenario.profile
+    pressed = 1 / profile.compression  # what takes people a second takes them so long in the run
+    arrives_s = scenario.arrives_s(dice.random())
+    form_s = dice.lognormvariate(math.log(arrivals.FORM_MEDIAN_S), arrivals.FORM_SIGMA)
+    goes_away = dice.random() < arrivals.AWAY
     return Person(
-        seed=seed,
+        seed=scenario.seed,
         id=person_id,
-        habit=_habit(profile, dice.random()),
-        arrives_s=_arrival_s(profile, dice),
-        form_s=min(form_s, FORM_S_MAX),
-        patience=dice.randint(1, 4),
-        leaves_silently=dice.random() < 0.7,
+        habit=_habit(scenario, arrives_s, dice),
+        arrives_s=arrives_s,
+        patience_s=dice.expovariate(1 / arrivals.PATIENCE_S) * pressed,
+        leaves_silently=dice.random() < arrivals.LEAVES_SILENTLY,
+        away_after_s=dice.uniform(0, AWAY_WITHIN_S) * pressed if goes_away else math.inf,
+        away_s=dice.uniform(*arrivals.AWAY_S) * pressed,
+        form_s=min(form_s * pressed, FORM_OF_TAIL_MAX * profile.tail_s),
+        abandons=dice.random() < arrivals.ABANDONS,
+        mistake_s=arrivals.MISTAKE_S * pressed if dice.random() < arrivals.MISTAKEN else 0.0,
+        sends_twice=dice.random() < arrivals.SENDS_TWICE,
+        looks_again=dice.random() < arrivals.LOOKS_AGAIN,
     )
 
 
-def _habit(profile: Profile, dice: float) -> Habit:
-    for habit, share in profile.shares.items():
-        if dice < share:
+def _habit(scenario: Scenario, arrives_s: float, dice: Random) -> str:
+    bots, share = scenario.bots, dice.random()
+    if bots and bots.from_s <= arrives_s < bots.until_s and dice.random() < bots.share:
+        return "bot"
+    for habit, part in scenario.shares.items():
+        if share < part:
             return habit
-        dice -= share
-    return Habit.PATIENT
-
-
-def _arrival_s(profile: Profile, dice: Random) -> float:
-    group, share = dice.random(), dice.random()
-    if group < profile.early_share:
-        per_s = math.log(2) / profile.doubling_s
-        least = math.exp(-per_s * profile.early_s)  # the density at the first arrival
-        return math.log(least + share * (1 - least)) / per_s
-    if group < profile.early_share + profile.rush_share:
-        return min(dice.expovariate(1 / profile.rush_mean_s), profile.late_s)
-    return share * profile.late_s
+        share -= part
+    return "patient"
 
 
 def fill(schema: Schema, person: Person) -> dict[str, str]:

@@ -1,233 +1,234 @@
-"""What does an applicant do next? Its whole way as a generator of steps: no IO, no clock.
+"""What does an applicant do next? Its way to the front as a generator of steps: no IO, no clock.
 
-``Applicant.live`` yields what to ask and how long to wait, and is sent each answer; whoever drives it
-(Locust, a test) does the rest. The applicant obeys: it polls when told (the board while it is far, its
-place when it is near), repeats after ``Retry-After``, and sends the same form again when the outcome is
-unknown. What the verdict needs is noted as it happens.
+It does what a person and ``applicant.js`` do together: it loads the page, asks when the page is told to
+(its place when near, the board when far), reloads if that is its habit, and gives up when its patience
+ends. ``browser`` asks for it; behind its turn ``turn`` goes on; ``bots`` obey nobody.
 """
 
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import replace
-from enum import StrEnum
-from itertools import count
-from typing import Any, NoReturn
+import math
+from collections.abc import Generator, Mapping
+from typing import Any
 
-from loadtests.applicants import Person, fill, spoil
-from loadtests.profiles import Habit
-from loadtests.steps import Answer, Ask, Step, Wait
+from gateway.core.draw import Draw
+from gateway.simulation import arrivals
+from loadtests.browser import Asking, Browser, Outcome, OverError, Resting
+from loadtests.looks import Look, Looking, far_poll_s, instants, seconds_between
+from loadtests.steps import Answer, Step, Way
+from loadtests.turn import Told, Turn
 
-POLL_JITTER = 0.15  # as the pages do; what is told as a least wait is never cut short
-FAR_S = 5.0  # told to wait longer than this, an applicant looks at the board first
-RECEIPT_LOOK_S = 0.7  # the receipt says no interval of its own
-REPEAT_S = 2.0  # after a request without an answer
-REPEATS_MAX = 5
-RELOADS = 3
-
-
-class Outcome(StrEnum):
-    """How an applicant's way ended."""
-
-    RECORDED = "recorded"
-    LEFT = "left"
-    TURNED_AWAY = "turned-away"  # the wave was full or closed
-    FAILED = "failed"  # an answer that no honest applicant should get
+FAR_S = 15.0  # told to wait longer than this, the page does with the board
+WAITING = frozenset({"prequeue", "waiting", "paused", "recovering"})
+OVER = frozenset({"full", "closed"})
+NOT_YET_S = 2.0  # the page's, when it could not join
+OTHER_DEVICE_S = 5.0  # after which the second one is taken in hand
 
 
-Way = Generator[Step, Answer, Outcome]
-Note = Callable[[Mapping[str, Any]], None]
+class Household:
+    """What the devices of one person know of each other."""
+
+    def __init__(self) -> None:
+        self.is_served = False
 
 
-class _OverError(Exception):
-    """The way ends here."""
+class Applicant(Browser):
+    """One device on its way through one wave."""
 
-    def __init__(self, outcome: Outcome) -> None:
-        super().__init__(outcome)
-        self.outcome = outcome
-
-
-class Applicant:
-    """One person on its way through one wave."""
-
-    def __init__(self, person: Person, wave: str, note: Note) -> None:
-        self._person = person
-        self._page = f"/waves/{wave}"
-        self._api = f"/v1/waves/{wave}"
-        self._dice = person.random("waits")
-        self._note = note
-        self._ticket = ""
-        self._number = -1
+    def __init__(self, *args: Any, household: Household, compression: float, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._household, self._compression = household, compression
+        self._since_s = math.inf  # when waiting began: at the opening for those who came before
+        self._reload_at_s = math.inf
+        self._away_after_s = self.person.away_after_s
+        self._was_away = self._apart = False  # apart: its first long wait has been spread widely
+        self._opens_at = ""
+        self._drawn: int | None = None  # its position, once it is known
+        self._knows_position = False  # from its own place
+        self._told: Told | None = None  # the first range it was told
+        self._patience = 1.0
+        # Impatient people are told to come less often; that is an answer to them like any other.
+        self._refusals = () if self.person.obeys else (429,)
 
     def live(self) -> Way:
         """Go the whole way; the end is noted, whatever it is."""
         try:
-            joined = yield from self._arrive()
-            yield self._poll_wait(joined)
+            yield from self._come()
             yield from self._wait_for_turn()
-            yield from self._claim()
-            yield from self._register()
+            yield from Turn(self, self._told, was_away=self._was_away).serve()
             outcome = Outcome.RECORDED
-        except _OverError as over:
+        except OverError as over:
             outcome = over.outcome
-        self._tell("end", outcome=outcome)
+        self.tell("end", outcome=outcome, habit=self.person.habit)
         return outcome
 
     # --- to the front ----------------------------------------------------------------------------------
 
-    def _arrive(self) -> Generator[Step, Answer, Answer]:
-        yield from self._ask("page", "GET", self._page, 200, 304)
-        yield from self._look_at_board()
-        return (yield from self._join())
+    def _come(self) -> Resting:
+        """Load the pages until there are tickets, and take one."""
+        while not self.ticket:
+            yield from self.ask("home", "GET", "/", 200, 304)
+            yield from self.ask("page", "GET", self.page, 200, 304)
+            yield from self.ask("place", "GET", f"{self.api}/place", 401)
+            board = (yield from self._board()).document
+            if board["phase"] in OVER:
+                yield from self._turn_away(board["phase"])
+            elif board["phase"] in {"prequeue", "open"}:
+                yield from self._join()
+            else:
+                yield from self.rest(self._refresh_s(board))
 
-    def _join(self) -> Generator[Step, Answer, Answer]:
-        """Join, or join again: that gives the same ticket."""
-        expected = (200,) if self._ticket else (201, 409)
-        answer = yield from self._ask("join", "POST", f"{self._api}/tickets", *expected)
+    def _refresh_s(self, board: Mapping[str, Any]) -> float:
+        """Return when to load the page anew: impatience grows as the opening comes nearer."""
+        if board["phase"] != "scheduled":
+            return self.jittered(min(board["poll_s"], 60.0))
+        if self.person.ways.reloads_s:
+            return self._reload_s()
+        far_s = seconds_between(board["at"], board["opens_at"]) * self._compression
+        often_s = next((each for far, each in arrivals.REFRESHES_S if far_s >= far), NOT_YET_S)
+        return self.jittered(often_s / self._compression)
+
+    def _join(self) -> Resting:
+        """Take a ticket; whoever finds the wave not open goes on looking."""
+        answer = yield from self.ask("join", "POST", f"{self.api}/tickets", 201, 409)
         if answer.status == 409:
-            self._end(Outcome.TURNED_AWAY)
-        if self._ticket and answer.document["ticket"] != self._ticket:
-            self._surprise("join", answer, "another ticket than before")
-        self._ticket, self._number = answer.document["ticket"], answer.document["number"]
+            yield from self.rest(self.jittered(NOT_YET_S))
+            return
+        self.ticket, self.number = answer.document["ticket"], answer.document["number"]
+        self._drawn, self._knows_position = None, False
+        self.tell("join", number=self.number, **instants(answer))
+
+    def _wait_for_turn(self) -> Resting:
+        self._reload_at_s = self.now_s + self._reload_s()
+        look = yield from self._look_at_place()
+        while look.state != "called":
+            reloads = yield from self._rest(look.wait_s)
+            if reloads:
+                look = yield from self._reload()
+            elif look.far:
+                look = yield from self._look_at_board()
+            else:
+                look = yield from self._look_at_place()
+        if self._household.is_served:
+            self.end(Outcome.ELSEWHERE)
+        self._household.is_served = True
+
+    def _rest(self, wait_s: float) -> Generator[Step, Answer, bool]:
+        """Wait for the page's next look or the next reload; say whether it is the latter."""
+        yield from self.rest(min(wait_s, self._reload_at_s - self.now_s))
+        waited_s = self.now_s - self._since_s
+        if self._household.is_served:
+            self.end(Outcome.ELSEWHERE)
+        if waited_s > self.person.patience_s * self._patience:
+            yield from self._leave()
+        if waited_s > self._away_after_s:
+            self._away_after_s, self._was_away = math.inf, True
+            yield from self.rest(self.person.away_s)
+        return self.now_s >= self._reload_at_s
+
+    def _reload_s(self) -> float:
+        ways = self.person.ways
+        if ways.reloads_s is None:
+            return math.inf
+        rests = self.dice.random() < ways.rests
+        return self.dice.uniform(*(arrivals.RESTS_S if rests else ways.reloads_s))
+
+    def _reload(self) -> Looking:
+        """Load the page anew; its script asks for the place, and then begins as always."""
+        self._reload_at_s = self.now_s + self._reload_s()
+        self._apart = False
+        yield from self.ask("page", "GET", self.page, 200, 304)
+        answer = yield from self.ask("place", "GET", f"{self.api}/place", 200, *self._refusals)
+        if answer.status == 200:
+            return (yield from self._look_at_place())
+        # Refused, the script takes it for somebody without a ticket, and shows the board.
+        board = (yield from self._board()).document
+        if board["phase"] in OVER:
+            yield from self._turn_away(board["phase"])
+        return Look("waiting", self.jittered(min(board["poll_s"], 60.0)))
+
+    def _leave(self) -> Resting:
+        if not self.person.leaves_silently:
+            yield from self.ask("leave", "DELETE", f"{self.api}/place", 204)
+        self.end(Outcome.LEFT)
+
+    def _turn_away(self, state: str) -> Resting:
+        for _ in range(2 if self.person.looks_again else 0):
+            wait_s = self.dice.uniform(*arrivals.LOOKS_AGAIN_S)
+            yield from self.rest(wait_s / self._compression)
+            yield from self.ask("page", "GET", self.page, 200, 304)
+            yield from self._board()
+        self.end(Outcome(state))
+
+    # --- looking ---------------------------------------------------------------------------------------
+
+    def _look_at_place(self) -> Looking:
+        path = f"{self.api}/place"
+        answer = yield from self.ask("place", "GET", path, 200, *self._refusals)
+        if answer.status == 429:
+            return Look("waiting", self.at_least(answer.retry_s or NOT_YET_S))
+        place = answer.document
+        state, poll_s = place["state"], place["poll_s"]
+        if state in OVER:
+            yield from self._turn_away(state)
+        if state == "missed" and self._was_away:
+            self.ticket = ""
+            yield from self._come()
+            return Look("waiting", 0.0)
+        if state not in WAITING and state != "called":
+            self.fail("place", answer, f"state {state}")
+        if place["position"] is not None:
+            self._know_position(place, answer)
+        if state == "prequeue":
+            far = poll_s > seconds_between(place["at"], self._opens_at)
+            return Look(state, poll_s if far else self.jittered(poll_s), far)
+        self._hear(answer, place["eta_s"], place["outlook"])
+        far = state == "waiting" and poll_s > FAR_S
+        return Look(state, self._far_wait_s(poll_s) if far else self.jittered(poll_s), far)
+
+    def _look_at_board(self) -> Looking:
+        """See from the board alone how far it is; go to the place when it is near."""
+        answer = yield from self._board()
+        board = answer.document
+        if board["phase"] != "open" or not board["draw"]["seed"]:
+            return (yield from self._look_at_place())
+        position = self._position(board)
+        if position < board["near"]:
+            return (yield from self._look_at_place())
+        ahead, per_s = max(0, position - board["called"]), board["advance_per_s"]
+        eta_s = (ahead / per_s * 0.85, ahead / per_s * 1.25) if per_s else None
+        self._hear(answer, eta_s, "likely" if ahead < board["places_left"] else "unlikely")
+        return Look("waiting", self._far_wait_s(far_poll_s(position, board)), far=True)
+
+    def _board(self) -> Asking:
+        answer = yield from self.ask("board", "GET", f"{self.api}/board", 200)
+        self._opens_at = answer.document["opens_at"]
         return answer
 
-    def _wait_for_turn(self) -> Generator[Step, Answer, None]:
-        for look in count(1):
-            answer = yield from self._ask("place", "GET", f"{self._api}/place", 200)
-            place = answer.document
-            if place["state"] in {"full", "closed"}:
-                self._end(Outcome.TURNED_AWAY)
-            if place["state"] not in {"prequeue", "waiting", "paused", "called"}:
-                self._surprise("place", answer, f"state {place['state']}")
-            is_called = place["state"] == "called"
-            if self._person.habit is Habit.LEAVER and (is_called or look >= self._person.patience):
-                yield from self._leave()
-            if is_called:
-                return
-            yield self._poll_wait(answer)
-            if self._person.habit is Habit.RELOADER and look <= RELOADS:
-                yield from self._arrive()
-            elif place["poll_s"] > FAR_S:
-                yield from self._watch_board(place["position"])
+    def _position(self, board: Mapping[str, Any]) -> int:
+        if self._drawn is None:
+            draw = Draw(bytes.fromhex(board["draw"]["seed"]), board["cohort"])
+            self._drawn = draw.position(self.number)
+        return self._drawn
 
-    def _leave(self) -> Generator[Step, Answer, None]:
-        if not self._person.leaves_silently:
-            yield from self._ask("leave", "DELETE", f"{self._api}/place", 204)
-        self._end(Outcome.LEFT)
+    def _know_position(self, place: Mapping[str, Any], answer: Answer) -> None:
+        """Hold what is told against what was told or computed before."""
+        position = place["position"]
+        if self._drawn not in {None, position}:
+            self.fail("place", answer, f"position {position}, not {self._drawn}")
+        if not self._knows_position:
+            self._drawn, self._knows_position = position, True
+            self.tell("position", number=self.number, position=position)
 
-    def _watch_board(self, position: int | None) -> Generator[Step, Answer, None]:
-        """Look at the board alone for as long as it shows that the turn is not near."""
-        while True:
-            board = yield from self._look_at_board()
-            if position is None or position < board.document["near"]:
-                return
-            yield Wait(self._jittered(far_poll_s(position, board.document)))
+    def _hear(self, answer: Answer, eta_s: Any, outlook: str | None) -> None:
+        """Take in what is told of the wait and of the places; who is told more waits longer."""
+        if self._since_s == math.inf:
+            self._since_s = self.now_s
+        if eta_s and self._told is None:
+            now_s = answer.answered_s
+            self._told = Told(now_s, now_s + eta_s[0], now_s + eta_s[1])
+        told = arrivals.PATIENCE_IF_TOLD if self._told else 1.0
+        self._patience = arrivals.PATIENCE_IF_UNLIKELY if outlook == "unlikely" else told
 
-    def _look_at_board(self) -> Generator[Step, Answer, Answer]:
-        return (yield from self._ask("board", "GET", f"{self._api}/board", 200))
-
-    # --- inside ----------------------------------------------------------------------------------------
-
-    def _claim(self) -> Generator[Step, Answer, None]:
-        while True:
-            answer = yield from self._ask("claim", "POST", f"{self._api}/pass", 201, 200, 202)
-            if answer.status != 202:
-                break
-            if answer.document["state"] in {"full", "closed"}:
-                self._end(Outcome.TURNED_AWAY)
-            yield Wait(self._at_least(answer.document["retry_in_ms"] / 1000))
-        self._tell(
-            "pass",
-            number=self._number,
-            expires_at=answer.document["expires_at"],
-            asked_s=answer.asked_s,
-            answered_s=answer.answered_s,
-        )
-
-    def _register(self) -> Generator[Step, Answer, None]:
-        schema = (yield from self._ask("form", "GET", f"{self._api}/form", 200)).document
-        values = fill(schema, self._person)
-        yield Wait(self._person.form_s)
-        if self._person.habit is Habit.MISTAKEN:
-            yield from self._submit(spoil(schema, values, self._person), 422)
-            yield Wait(self._person.form_s / 2)
-        receipt = yield from self._send(values)
-        if self._person.habit is Habit.DOUBLE:
-            yield from self._send(values)
-        yield from self._see_recorded(receipt)
-
-    def _send(self, values: Mapping[str, str]) -> Generator[Step, Answer, str]:
-        answer = yield from self._submit(values, 201)
-        receipt = str(answer.document["receipt"])
-        self._tell("receipt", receipt=receipt, form=values)
-        return receipt
-
-    def _submit(self, values: Mapping[str, str], expected: int) -> Generator[Step, Answer, Answer]:
-        path = f"{self._api}/registrations"
-        return (yield from self._ask("submit", "POST", path, expected, form=values))
-
-    def _see_recorded(self, receipt: str) -> Generator[Step, Answer, None]:
-        while True:
-            yield Wait(self._jittered(RECEIPT_LOOK_S))
-            answer = yield from self._ask("receipt", "GET", f"/v1/registrations/{receipt}", 200)
-            state = answer.document["state"]
-            if state == "recorded":
-                return
-            if state != "received":
-                self._surprise("receipt", answer, f"state {state}")
-
-    # --- asking and waiting ----------------------------------------------------------------------------
-
-    def _ask(
-        self,
-        name: str,
-        method: str,
-        path: str,
-        *expected: int,
-        form: Mapping[str, str] | None = None,
-    ) -> Generator[Step, Answer, Answer]:
-        """Ask until there is a definite answer, and return it with the instant of the first try."""
-        first_asked_s: float | None = None
-        repeats = 0
-        while True:
-            answer = yield Ask(name, method, path, expected, form)
-            if first_asked_s is None:
-                first_asked_s = answer.asked_s
-            if answer.status in expected:
-                return replace(answer, asked_s=first_asked_s)
-            if answer.is_shed:
-                yield Wait(self._at_least(answer.retry_s or 0.0))
-                continue
-            if answer.status or repeats == REPEATS_MAX:
-                self._surprise(name, answer, "unexpected answer")
-            self._tell("surprise", name=name, status=0, what="no answer; repeated")
-            repeats += 1
-            yield Wait(self._at_least(REPEAT_S))
-
-    def _poll_wait(self, answer: Answer) -> Wait:
-        return Wait(self._jittered(answer.document["poll_s"]))
-
-    def _jittered(self, seconds: float) -> float:
-        return seconds * self._dice.uniform(1 - POLL_JITTER, 1 + POLL_JITTER)
-
-    def _at_least(self, seconds: float) -> float:
-        return seconds * self._dice.uniform(1, 1 + POLL_JITTER)
-
-    # --- telling ---------------------------------------------------------------------------------------
-
-    def _tell(self, event: str, **facts: Any) -> None:
-        self._note({"event": event, "person": self._person.id, **facts})
-
-    def _surprise(self, name: str, answer: Answer, what: str) -> NoReturn:
-        problem = str(answer.document.get("type", "")).rpartition("/")[2]
-        what = f"{what} {problem}".strip()
-        self._tell("surprise", name=name, status=answer.status, what=what)
-        self._end(Outcome.FAILED)
-
-    def _end(self, outcome: Outcome) -> NoReturn:
-        raise _OverError(outcome)
-
-
-def far_poll_s(position: int, board: Mapping[str, Any]) -> float:
-    """Return when the page's script looks at the board again."""
-    stretch = board["stretch"]
-    far_s = (position - board["near"]) / board["approach_per_s"]
-    return float(min(stretch * min(120.0, max(4.0, 0.5 * far_s)), 0.8 * far_s + 4.0))
+    def _far_wait_s(self, poll_s: float) -> float:
+        """Spread a long wait: a crowd that came together must not come back together."""
+        spread, self._apart = None if self._apart else 1.0, True
+        return self.jittered(poll_s, spread)

@@ -1,29 +1,32 @@
 """What is kept of a run: one JSON line per event, and a tally of all requests at the end.
 
-The generator writes, the verdict reads; nothing else passes between the two.
+The generator writes, the verdict reads; nothing else passes between the two. Every process of the
+generator has files of its own, numbered.
 
-``events.jsonl``, by ``event``: ``pass`` (number, expires_at, asked_s, answered_s), ``receipt`` (receipt,
-form), ``surprise`` (name, status, what), ``end`` (outcome); every line names its ``person``.
-``tally.json``: ``answers`` {name: {status or "shed": count}}, ``times_ms`` {name: [p50, p99, max]},
-``lags_ms`` [p50, p99, max], ``began_s`` and ``ended_s`` (wall clock).
+``events-N.jsonl``, by ``event``: ``join`` (number, asked_s, answered_s), ``position`` (number, position),
+``pass`` (number, pass, first, expires_at, asked_s, answered_s, called_s, told_s), ``receipt`` (receipt,
+form), ``silence`` (name), ``surprise`` (name, status, what), ``end`` (outcome, habit); every line names its
+``person``. ``tally-N.json`` is ``Tally.document``.
 """
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-EVENTS, TALLY = "events.jsonl", "tally.json"
-SHED = "shed"
+from loadtests.histogram import Histogram
+
+SHED, THROTTLED = "shed", "throttled"
+SILENT = "0"  # the status of a request without an answer
 
 
 class Journal:
-    """Writes the events of one run as they happen: a run that is cut off keeps them."""
+    """Writes the events of one process as they happen: a run that is cut off keeps them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, index: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / EVENTS).open("w", encoding="utf-8", buffering=1)
+        self._file = (folder / f"events-{index}.jsonl").open("w", encoding="utf-8", buffering=1)
 
     def note(self, event: Mapping[str, Any]) -> None:
         """Write one event."""
@@ -35,56 +38,106 @@ class Journal:
 
 
 class Tally:
-    """Counts requests and measures: how long answers took, and how late the generator was."""
+    """Counts and measures requests by habit and name, and by the second; it does not grow with them."""
 
     def __init__(self) -> None:
-        self._answers: dict[str, Counter[str]] = defaultdict(Counter)
-        self._times_ms: dict[str, list[float]] = defaultdict(list)
-        self._lags_ms: list[float] = []
+        self.answers: Counter[tuple[str, str, str]] = Counter()  # habit, name, word
+        self.times: dict[tuple[str, str], Histogram] = defaultdict(Histogram)  # habit, name
+        self.lags = Histogram()  # how long after its time each step began
+        self.seconds: dict[int, Counter[str]] = defaultdict(Counter)  # from the opening
+        self.seconds_ms: dict[int, Histogram] = defaultdict(Histogram)
 
-    def count(self, name: str, word: str, took_s: float) -> None:
-        """Count one answer: its status, or ``shed``."""
-        self._answers[name][word] += 1
-        self._times_ms[name].append(took_s * 1000)
+    def count(self, habit: str, name: str, word: str, at_s: float, took_ms: float) -> None:
+        """Count one answer: its status, ``shed`` or ``throttled``."""
+        second = int(at_s // 1)
+        self.answers[habit, name, word] += 1
+        self.times[habit, name].add(took_ms)
+        self.seconds[second]["requests"] += 1
+        self.seconds_ms[second].add(took_ms)
+        if word in {SHED, THROTTLED, SILENT}:
+            self.seconds[second][word] += 1
 
-    def late(self, lag_s: float) -> None:
-        """Note how long after its time a step began."""
-        self._lags_ms.append(max(0.0, lag_s * 1000))
+    def arrived(self, at_s: float) -> None:
+        """Count one applicant."""
+        self.seconds[int(at_s // 1)]["arrivals"] += 1
 
-    def document(self, *, began_s: float, ended_s: float) -> dict[str, Any]:
-        """Return the tally as it is written."""
+    def document(self, *, lives: int, began_s: float, ended_s: float) -> dict[str, Any]:
+        """Return the tally as it is written; the instants are the wall clock's."""
         return {
-            "answers": self._answers,
-            "times_ms": {name: spread(times) for name, times in self._times_ms.items()},
-            "lags_ms": spread(self._lags_ms),
+            "answers": [[*key, count] for key, count in self.answers.items()],
+            "times": [[*key, each.document()] for key, each in self.times.items()],
+            "lags": self.lags.document(),
+            "seconds": [[at, dict(counts)] for at, counts in sorted(self.seconds.items())],
+            "seconds_ms": [[at, each.document()] for at, each in sorted(self.seconds_ms.items())],
+            "lives": lives,
             "began_s": began_s,
             "ended_s": ended_s,
         }
 
 
-def spread(samples: Sequence[float]) -> list[float]:
-    """Return median, 99th percentile and greatest; zeros where there is nothing."""
-    ordered = sorted(samples) or [0.0]
-    return [round(ordered[int(share * (len(ordered) - 1))], 2) for share in (0.5, 0.99, 1.0)]
+class Totals:
+    """The tallies of all processes together."""
+
+    def __init__(self, documents: Iterable[Mapping[str, Any]]) -> None:
+        documents = list(documents)
+        self.lives = sum(each["lives"] for each in documents)
+        self.began_s = min(each["began_s"] for each in documents)
+        self.ended_s = max(each["ended_s"] for each in documents)
+        self.lags = Histogram.sum(each["lags"] for each in documents)
+        self.answers: Counter[tuple[str, str, str]] = Counter()
+        self.seconds: dict[int, Counter[str]] = defaultdict(Counter)
+        self._times: list[tuple[str, str, Mapping[str, Any]]] = []
+        seconds_ms: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+        for each in documents:
+            for habit, name, word, count in each["answers"]:
+                self.answers[habit, name, word] += count
+            for at, counts in each["seconds"]:
+                self.seconds[at].update(counts)
+            for at, document in each["seconds_ms"]:
+                seconds_ms[at].append(document)
+            self._times += [(habit, name, document) for habit, name, document in each["times"]]
+        self.seconds_ms = {at: Histogram.sum(parts) for at, parts in sorted(seconds_ms.items())}
+
+    @property
+    def requests(self) -> int:
+        """How many were sent and answered."""
+        words = self.words()
+        return words.total() - words[SILENT]
+
+    def times(self, *, habit: str | None = None, name: str | None = None) -> Histogram:
+        """Return how long the requests of a habit, of a name, or all of them took."""
+        return Histogram.sum(
+            document
+            for by, of, document in self._times
+            if habit in {None, by} and name in {None, of}
+        )
+
+    def words(self, *, habit: str | None = None, name: str | None = None) -> Counter[str]:
+        """Return what they were answered."""
+        words: Counter[str] = Counter()
+        for (by, of, word), count in self.answers.items():
+            if habit in {None, by} and name in {None, of}:
+                words[word] += count
+        return words
 
 
-def write_tally(folder: Path, document: Mapping[str, Any]) -> None:
-    """Write the tally; its presence says that the generator came to its end."""
-    (folder / TALLY).write_text(json.dumps(document), encoding="utf-8")
+def write_tally(folder: Path, document: Mapping[str, Any], index: int = 0) -> None:
+    """Write a tally; its presence says that this process of the generator came to its end."""
+    (folder / f"tally-{index}.json").write_text(json.dumps(document), encoding="utf-8")
 
 
-def read_tally(folder: Path) -> dict[str, Any] | None:
-    """Return the tally; None where the generator did not come to its end."""
-    path = folder / TALLY
-    return json.loads(path.read_text("utf-8")) if path.exists() else None
+def read_totals(folder: Path, processes: int = 1) -> Totals | None:
+    """Return all tallies; None where not every process of the generator came to its end."""
+    paths = sorted(folder.glob("tally-*.json"))
+    if len(paths) < processes:
+        return None
+    return Totals(json.loads(path.read_text("utf-8")) for path in paths)
 
 
 def read_events(folder: Path) -> Iterator[dict[str, Any]]:
     """Yield all events; a last line that was cut off is none."""
-    path = folder / EVENTS
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            if line.endswith("\n"):
-                yield json.loads(line)
+    for path in sorted(folder.glob("events-*.jsonl")):
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                if line.endswith("\n"):
+                    yield json.loads(line)

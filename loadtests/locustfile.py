@@ -1,20 +1,18 @@
-"""Locust sends the crowd: one user, with cookies of its own, for each applicant.
+"""Locust sends the crowd: some eighty couriers carry the requests of all virtual applicants.
 
-    locust -f loadtests/locustfile.py --headless --host http://127.0.0.1:8080 -u 200 -r 200
+    locust -f loadtests/locustfile.py --headless --host http://127.0.0.1:8080 --wave demo-1
 
-Arrivals are by the clock, whatever the gateway does (an open model): all users stand ready before the
-first one is due. How late each step began is measured, for a generator that cannot keep up proves nothing.
-One process sends up to some 1,500 requests a second.
-
-The applicants' conduct is in ``conduct``; this file only lets it speak HTTP.
+One user per applicant would make Locust wait for itself; so a diary of applicants (``couriers``) says who
+is due, and users only carry. Tickets are the applicants', connections the couriers'. Each answer's time
+is reported with the delay by which its step began, or else a stall would hide behind the few who noticed
+it. With ``--processes N``, or with workers of Locust's own, the people are shared out among them.
 """
 
 import locust  # isort: skip  before all others: it makes the standard library cooperative
 
-import itertools
-import json
 import sys
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from datetime import datetime
@@ -22,151 +20,229 @@ from pathlib import Path
 from typing import Any
 
 import gevent
-from geventhttpclient.client import HTTPClientPool
+import orjson
+from gevent.queue import SimpleQueue
 from locust.argument_parser import LocustArgumentParser
 from locust.contrib.fasthttp import FastHttpUser
 from locust.env import Environment
-from locust.exception import StopUser
+from locust.runners import MasterRunner, WorkerRunner
 
-from loadtests.applicants import make_person
-from loadtests.conduct import Applicant
-from loadtests.journal import SHED, Journal, Tally, write_tally
-from loadtests.profiles import PROFILES
-from loadtests.steps import Answer, Ask, Wait
+from loadtests.couriers import Diary, Life, carry, crowd, lives_of
+from loadtests.journal import SHED, THROTTLED, Journal, Tally, write_tally
+from loadtests.scenario import Scenario, add_arguments, scenario_of
+from loadtests.steps import Answer, Ask
 
-SPAWN_S = 2.0  # for all users to stand ready
+COURIERS = 80
 ANSWER_S_MAX = 10.0
-# Shared by all users. The client looks at idle connections by select(), which takes no descriptor above
-# 1,023: with one connection each, the second thousand would connect anew for every request.
-CONNECTIONS = 500
-NOTHING = Answer(0)
+GRAIN_S = 0.003  # how often the diary is looked into
+BROWSER = {
+    "Accept-Encoding": "gzip",
+    "Accept-Language": "id-ID,id;q=0.9,en;q=0.5",
+    "User-Agent": "Mozilla/5.0 (Linux; Android 10; K) Chrome/126.0 Mobile Safari/537.36",
+}
+PAGES = frozenset({"home", "page"})
+ALL_OVER = "all-over"  # what a process says when its applicants have come to their ends
 
 
 class Run:
-    """What the users of one run share."""
+    """What the couriers of one process share."""
 
-    def __init__(self, environment: Environment) -> None:
-        options = environment.parsed_options
+    def __init__(self, environment: Environment, scenario: Scenario, opens_s: float) -> None:
+        options, runner = environment.parsed_options, environment.runner
         assert options is not None
-        self.profile = PROFILES[options.crowd]
-        self.wave: str = options.wave
-        self.seed: int = options.seed
-        opens_s = _opening_s(f"{environment.host}/v1/waves/{self.wave}/board")
+        assert runner is not None
+        self.index, self.processes = 0, 1
+        if isinstance(runner, WorkerRunner):
+            self.index, self.processes = (
+                runner.worker_index,
+                options.processes or options.expect_workers,
+            )
         self.folder = Path(options.folder)
-        self.journal = Journal(self.folder)
+        self.journal = Journal(self.folder, self.index)
         self.tally = Tally()
-        self.ids = itertools.count()
-        self.unfinished = options.num_users or 1
-        self.begins_s = max(time.time() + SPAWN_S, opens_s - self.profile.early_s)  # wall clock
-        self.opens_due_s = _due_s(self.begins_s + self.profile.early_s)
+        self.diary = Diary()
+        self.due: Any = SimpleQueue()  # of (due_s, life)
+        self.opens_s, self.began_s = opens_s, time.time()  # wall clock
+        self.lives = self._enter(scenario, options.wave, str(environment.host))
+        self.unfinished = self.lives
+
+    def _enter(self, scenario: Scenario, wave: str, host: str) -> int:
+        """Enter everybody into the diary, on the clock that waits go by: it is never set."""
+        opens_due_s = time.monotonic() + self.opens_s - time.time()
+        host_cookies = urllib.parse.urlsplit(host).scheme == "https"
+        for person in crowd(scenario, self.index, self.processes):
+            for arrives_s, begin in lives_of(
+                person, scenario, wave, self.journal.note, host_cookies=host_cookies
+            ):
+                self.diary.add(opens_due_s + arrives_s, begin)
+        return len(self.diary)
+
+    def dispatch(self, environment: Environment) -> None:
+        """Hand out to couriers whoever is due, until nobody is left."""
+        while self.unfinished:
+            for due in self.diary.take(time.monotonic()):
+                self.due.put(due)
+            gevent.sleep(GRAIN_S)
+        assert environment.runner is not None
+        environment.runner.send_message(ALL_OVER)
 
     def end(self, **_: Any) -> None:
         """Write down what was counted."""
         self.journal.close()
-        write_tally(self.folder, self.tally.document(began_s=self.begins_s, ended_s=time.time()))
+        instants = {"began_s": self.began_s, "ended_s": time.time()}
+        write_tally(self.folder, self.tally.document(lives=self.lives, **instants), self.index)
+
+
+class Course:
+    """How far the run is, as the shape sees it."""
+
+    ends_s = 0.0  # wall clock
+    over = 0  # processes whose applicants have come to their ends
+    processes = 1
 
 
 run: Run
 
 
-def _due_s(wall_s: float) -> float:
-    """Return an instant on the clock that waits go by: it is never set."""
-    return time.monotonic() + wall_s - time.time()
-
-
 def _opening_s(board_url: str) -> float:
     with urllib.request.urlopen(board_url, timeout=ANSWER_S_MAX) as answer:  # noqa: S310  --host
-        return datetime.fromisoformat(json.load(answer)["opens_at"]).timestamp()
+        return datetime.fromisoformat(orjson.loads(answer.read())["opens_at"]).timestamp()
 
 
 @locust.events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def _add_options(parser: LocustArgumentParser) -> None:
+    add_arguments(parser, "--crowd", profile="smoke")  # Locust has a --profile of its own
     parser.add_argument("--wave", default="demo-1", help="Id of the wave to register for.")
-    parser.add_argument("--crowd", choices=PROFILES, default="smoke", help="How people come.")
-    parser.add_argument("--seed", type=int, default=1, help="Another seed, another crowd.")
     parser.add_argument("--folder", default="build/loadtest", help="Where the journal is written.")
+
+
+@locust.events.init.add_listener  # type: ignore[untyped-decorator]
+def _hear(environment: Environment, **_: Any) -> None:
+    def over(**_: Any) -> None:
+        Course.over += 1
+
+    assert environment.runner is not None
+    environment.runner.register_message(ALL_OVER, over)
 
 
 @locust.events.test_start.add_listener  # type: ignore[untyped-decorator]
 def _begin(environment: Environment, **_: Any) -> None:
     global run  # noqa: PLW0603  Locust makes the users and gives them nothing but the environment
+    options = environment.parsed_options
+    assert options is not None
     if not environment.host:
         sys.exit("--host is missing: the gateway's address")
     try:
-        run = Run(environment)
-    except OSError as error:  # an HTTP error is one: no such wave
-        sys.exit(f"{environment.host} shows no board of this wave: {error}")
+        scenario = scenario_of(options)
+        opens_s = _opening_s(f"{environment.host}/v1/waves/{options.wave}/board")
+    except (OSError, ValueError) as error:  # an HTTP error is one: no such wave
+        sys.exit(f"{environment.host}: {error}")
+    Course.ends_s = opens_s + scenario.profile.open_s + scenario.profile.tail_s
+    if isinstance(environment.runner, MasterRunner):
+        Course.processes = options.expect_workers
+        return
+    run = Run(environment, scenario, opens_s)
     environment.events.test_stop.add_listener(run.end)  # type: ignore[no-untyped-call]
+    gevent.spawn(run.dispatch, environment)
 
 
-class Visitor(FastHttpUser):
-    """Drives one applicant."""
+class Stages(locust.LoadTestShape):
+    """Couriers for as long as there are lives; what goes on meanwhile is the scenario's."""
 
-    client_pool = HTTPClientPool(
-        concurrency=CONNECTIONS, connection_timeout=ANSWER_S_MAX, network_timeout=ANSWER_S_MAX
-    )
+    def tick(self) -> tuple[int, float] | None:
+        """Return how many couriers there should be; None: it is over."""
+        if Course.ends_s and (time.time() > Course.ends_s or Course.over >= Course.processes):
+            return None
+        return COURIERS, COURIERS
+
+
+class Courier(FastHttpUser):
+    """Carries requests of whoever is due."""
+
+    concurrency = 1
+    connection_timeout = network_timeout = ANSWER_S_MAX
+
+    def on_start(self) -> None:
+        """Keep no cookies: they are the applicants'."""
+        self.client.client.cookiejar = None
+        self._late_ms, self._habit = 0.0, ""
 
     @locust.task
-    def live(self) -> None:
-        """Live one applicant's life, step by step as it says, from its arrival on."""
-        person = make_person(run.profile, run.seed, next(run.ids))
-        way = Applicant(person, run.wave, run.journal.note).live()
-        self._wait_until(run.opens_due_s + person.arrives_s)
-        try:
-            step = next(way)
-            while True:
-                if isinstance(step, Wait):
-                    self._wait_until(time.monotonic() + step.seconds)
-                    step = way.send(NOTHING)
-                else:
-                    step = way.send(self._ask(step))
-        except StopIteration:
-            self._leave_stage()
-
-    def _leave_stage(self) -> None:
-        run.unfinished -= 1
-        if not run.unfinished and self.environment.runner:
-            self.environment.runner.quit()
-        raise StopUser
-
-    def _wait_until(self, due_s: float) -> None:
-        gevent.sleep(max(0.0, due_s - time.monotonic()))
-        run.tally.late(time.monotonic() - due_s)
+    def work(self) -> None:
+        """Carry one life after the other, each to its next wait."""
+        while True:
+            due_s, life = run.due.get()
+            self._late_ms = (time.monotonic() - due_s) * 1000
+            run.tally.lags.add(self._late_ms)
+            if not isinstance(life, Life):
+                run.tally.arrived(time.time() - run.opens_s)
+                life = life()
+            self._habit = life.habit
+            wait_s = carry(life, self._ask, Answer(0, answered_s=time.time()))
+            if wait_s is None:
+                run.unfinished -= 1
+            else:
+                run.diary.add(time.monotonic() + wait_s, life)
 
     def _ask(self, ask: Ask) -> Answer:
         asked_s = time.time()
         with self.client.request(
-            ask.method, ask.path, name=ask.name, json=ask.form, catch_response=True
+            ask.method,
+            ask.path,
+            name=ask.name,
+            json=ask.form,
+            headers=_headers(ask),
+            catch_response=True,
         ) as response:
             answered_s = time.time()
-            document = _document(response.content)
-            answer = Answer(
-                response.status_code,
-                document,
-                _retry_s(response.headers, document),
-                asked_s,
-                answered_s,
-            )
-            if answer.status in ask.expected or answer.is_shed:
+            answer = _answer(ask, response, asked_s, answered_s)
+            took_ms = (answered_s - asked_s) * 1000 + self._late_ms
+            response.request_meta["response_time"] = took_ms
+            word = _word(answer)
+            if answer.status in ask.expected or word in {SHED, THROTTLED}:
                 response.success()
             else:
-                response.failure(f"{answer.status} {document.get('type', '')}")
-        word = SHED if answer.is_shed else str(answer.status)
-        run.tally.count(ask.name, word, answered_s - asked_s)
+                response.failure(f"{answer.status} {answer.document.get('type', '')}")
+        run.tally.count(self._habit, ask.name, word, answered_s - run.opens_s, took_ms)
+        self._late_ms = 0.0  # the page's other requests began when they could
         return answer
+
+
+def _headers(ask: Ask) -> dict[str, str]:
+    page = ask.name in PAGES
+    headers = {**BROWSER, "Accept": "text/html,*/*;q=0.8" if page else "application/json"}
+    if ask.cookie:
+        headers["Cookie"] = ask.cookie
+    if ask.etag:
+        headers["If-None-Match"] = ask.etag
+    return headers
+
+
+def _answer(ask: Ask, response: Any, asked_s: float, answered_s: float) -> Answer:
+    headers, is_page = response.headers or {}, ask.name in PAGES
+    document = {} if is_page else _document(response.content)
+    retry_s = _retry_s(headers, document) if response.status_code in {429, 503} else None
+    etag = headers.get("ETag", "") if is_page else ""
+    return Answer(response.status_code, document, retry_s, asked_s, answered_s, etag)
 
 
 def _document(content: bytes | None) -> Mapping[str, Any]:
     try:
-        document = json.loads(content or b"")
-    except ValueError:  # a page
+        document = orjson.loads(content or b"")
+    except ValueError:  # a proxy's page
         return {}
     return document if isinstance(document, dict) else {}
 
 
-def _retry_s(headers: Mapping[str, str] | None, document: Mapping[str, Any]) -> float | None:
+def _retry_s(headers: Mapping[str, str], document: Mapping[str, Any]) -> float | None:
     """Return how long to wait; a refusal without Retry-After does not count as shed."""
-    told: str = (headers or {}).get("Retry-After", "")
+    told: str = headers.get("Retry-After", "")
     if not told.isdecimal():
         return None
     return float(document.get("retry_in_ms", 1000 * int(told))) / 1000
+
+
+def _word(answer: Answer) -> str:
+    if answer.is_throttled:
+        return THROTTLED
+    return SHED if answer.is_shed else str(answer.status)

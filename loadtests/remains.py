@@ -1,57 +1,73 @@
-"""Read what a run left behind: the journal of its applicants and the rows of its store."""
+"""Read what a run left behind: the journals of its applicants, beside the rows of its store."""
 
-import json
-import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from loadtests.evidence import Evidence, Held, Issued, Row, Terms
-from loadtests.journal import read_events
+from loadtests.evidence import Evidence, Held, Issued, Joined, Row, Terms
+from loadtests.journal import Totals, read_events
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-SELECT = "SELECT receipt, person, payload FROM registrations WHERE wave_id = ?"
+
+
+class _Read:
+    """What the journals tell."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self.held: list[Held] = []
+        # A bot is shown the pass that it has as often as it is refused the rest.
+        self.passes: dict[str, Issued] = {}
+        self.joins: list[Joined] = []
+        self.positions: dict[int, int] = {}
+        self.surprises: list[str] = []
+        self.silences: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        match event["event"]:
+            case "receipt":
+                self.held.append(Held(event["person"], event["receipt"], event["form"]))
+            case "pass":
+                issued = _issued(event, self._terms.pass_ttl_s)
+                self.passes.setdefault(event["pass"], issued)
+            case "join":
+                instants_us = _us(event["asked_s"]), _us(event["answered_s"])
+                self.joins.append(Joined(event["number"], *instants_us))
+            case "position":
+                self.positions[event["number"]] = event["position"]
+            case "surprise":
+                self.surprises.append(f"{event['name']}: {event['status']} {event['what']}")
+            case "silence":
+                self.silences[event["name"]] += 1
+            case "end":
+                self.outcomes[event["outcome"]] += 1
 
 
 def gather(
-    terms: Terms,
-    folder: Path,
-    tally: Mapping[str, Any],
-    rows: Iterable[Row],
-    *,
-    pass_ttl_s: int,
-    admitted: int | None,
-    stop_code: int,
+    terms: Terms, folder: Path, totals: Totals, rows: Sequence[Row], **more: Any
 ) -> Evidence:
-    """Put journal, tally and rows together."""
-    held: list[Held] = []
-    passes: list[Issued] = []
-    surprises: list[str] = []
-    outcomes: Counter[str] = Counter()
+    """Put journals, totals and rows together; ``more`` goes into the evidence as it is."""
+    read = _Read(terms)
     for event in read_events(folder):
-        match event["event"]:
-            case "receipt":
-                held.append(Held(event["person"], event["receipt"], event["form"]))
-            case "pass":
-                passes.append(_issued(event, pass_ttl_s))
-            case "surprise":
-                surprises.append(f"{event['name']}: {event['status']} {event['what']}")
-            case "end":
-                outcomes[event["outcome"]] += 1
+        read.take(event)
     return Evidence(
         terms=terms,
-        held=held,
-        passes=passes,
-        rows=list(rows),
-        outcomes=outcomes,
-        surprises=surprises,
-        answers=tally["answers"],
-        lag_p99_ms=tally["lags_ms"][1],
-        admitted=admitted,
-        stop_code=stop_code,
+        lives=totals.lives,
+        held=read.held,
+        passes=list(read.passes.values()),
+        joins=read.joins,
+        positions=read.positions,
+        rows=rows,
+        outcomes=read.outcomes,
+        surprises=read.surprises,
+        silences=read.silences,
+        answers={name: totals.words(name=name) for name in {key[1] for key in totals.answers}},
+        requests=totals.requests,
+        lag_p99_ms=totals.lags.quantile_ms(0.99),
+        **more,
     )
 
 
@@ -59,17 +75,18 @@ def _issued(event: Mapping[str, Any], pass_ttl_s: int) -> Issued:
     expires_at_us = (datetime.fromisoformat(event["expires_at"]) - EPOCH) // timedelta(
         microseconds=1
     )
+    told = event.get("told_s")
     return Issued(
         number=event["number"],
         issued_at_us=expires_at_us - pass_ttl_s * 1_000_000,
-        asked_at_us=int(event["asked_s"] * 1e6),
-        answered_at_us=int(event["answered_s"] * 1e6),
+        asked_at_us=_us(event["asked_s"]),
+        answered_at_us=_us(event["answered_s"]),
+        called_at_us=_us(event.get("called_s", 0.0)),
+        told_us=(_us(told[1]), _us(told[2])) if told else None,
+        told_at_us=_us(told[0]) if told else 0,
+        is_first=event["first"],
     )
 
 
-def read_store(path: Path, wave: str) -> list[Row]:
-    """Return the wave's registrations, read without disturbing anybody; none before there is a file."""
-    if not path.exists():
-        return []
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as store:
-        return [Row(row[0], row[1], json.loads(row[2])) for row in store.execute(SELECT, (wave,))]
+def _us(instant_s: float) -> int:
+    return int(instant_s * 1e6)

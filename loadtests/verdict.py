@@ -1,49 +1,50 @@
-"""Did the gateway keep its promises in this run? Functions of the evidence, each with one finding.
+"""Did the gateway keep its promises in this run? All findings, and what they come to."""
 
-Nothing here reads a file or a clock. Admissions are checked for every window of time at once
-(``windows``). Their instants are the gateway's own words: a pass expires so many seconds after its
-issue. They are believed because they fall between the asking and the answering as the applicant's
-clock, on the same machine, saw them.
-"""
-
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-from loadtests.evidence import Evidence, Held, Issued, Row, Terms
-from loadtests.windows import burst_needed, most_within, typical_within
+from loadtests.evidence import Evidence
+from loadtests.finding import Finding
+from loadtests.order import drawn, in_order, not_overtaken
+from loadtests.pace import store_within, told_true
+from loadtests.promises import (
+    all_answered,
+    all_finished,
+    all_struck,
+    believable,
+    drained,
+    no_server_errors,
+    no_surprises,
+    nobody_twice,
+    recorded_once,
+    served_by_right,
+    within_quota,
+    within_rate,
+)
 
 LAG_P99_MS_MAX = 250.0  # beyond it the generator, not the gateway, was measured
-# Instants are told in milliseconds, cut off: a window may look up to one shorter than it was. The rest
-# is for the rounding of the two conversions on the way.
-GRAIN_US = 1_010
-SECOND_US = 1_000_000
-SHOWN_MAX = 3  # examples in a finding
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One promise, and whether it was kept."""
-
-    promise: str
-    kept: bool
-    detail: str
-    excusable: bool = False  # by a generator that could not keep up
+GENERATOR_CPU_MAX = 0.95  # of the one core that a process of the generator can use
 
 
 def findings(evidence: Evidence) -> list[Finding]:
     """Return one finding per promise."""
-    missing = evidence.terms.people - sum(evidence.outcomes.values())  # cut off on their way
+    terms = evidence.terms
+    # What was cut off, or had no answer, may have had an effect that nobody saw.
+    unseen_max = evidence.lives - sum(evidence.outcomes.values()) + sum(evidence.silences.values())
     return [
-        recorded_once(evidence.held, evidence.rows, unseen_max=missing),
+        recorded_once(evidence.held, evidence.rows, unseen_max=unseen_max),
         nobody_twice(evidence.held, evidence.rows),
-        within_quota(evidence.terms, evidence.rows),
-        within_rate(evidence.terms, evidence.passes),
-        believable(evidence.passes, evidence.admitted, unseen_max=missing),
-        served_by_right(evidence.terms, evidence.outcomes, evidence.rows),
+        within_quota(terms, evidence.rows),
+        within_rate(terms, evidence.passes, evidence.stops_us),
+        believable(evidence.passes, evidence.admitted, unseen_max=unseen_max),
+        in_order(evidence.joins, evidence.draw),
+        not_overtaken(terms, evidence.passes, evidence.draw),
+        drawn(evidence.positions, evidence.draw, is_verified=evidence.draw_verified),
+        told_true(terms, evidence.passes, evidence.stops_us),
+        store_within(terms, evidence.rows, evidence.troubles),
+        served_by_right(terms, evidence.outcomes, evidence.rows, evidence.troubles),
         no_server_errors(evidence.answers),
         no_surprises(evidence.surprises),
-        all_finished(evidence.terms, evidence.outcomes),
+        all_answered(evidence.silences, evidence.troubles),
+        all_struck(evidence.wanted_troubles, evidence.troubles),
+        all_finished(evidence.lives, evidence.outcomes),
         drained(evidence.stop_code),
     ]
 
@@ -52,154 +53,25 @@ def exit_code(evidence: Evidence) -> int:
     """Return 0 when every promise held, 1 when one was broken, 2 when the run proves nothing."""
     if broken(evidence):
         return 1
-    return 2 if is_generator_limited(evidence) else 0
+    return 2 if limits(evidence) else 0
 
 
 def broken(evidence: Evidence) -> list[Finding]:
     """Return the promises that were broken, less those that the generator excuses."""
-    limited = is_generator_limited(evidence)
+    limited = limits(evidence)
     return [
         each for each in findings(evidence) if not each.kept and not (limited and each.excusable)
     ]
 
 
-def is_generator_limited(evidence: Evidence) -> bool:
-    """Say whether the generator was too slow for the run to prove anything."""
-    return evidence.lag_p99_ms > LAG_P99_MS_MAX
-
-
-def recorded_once(held: Sequence[Held], rows: Sequence[Row], *, unseen_max: int) -> Finding:
-    """Every receipt handed out is in the store once, with the form it was given for; no other is.
-
-    ``unseen_max`` applicants were cut off, perhaps between sending their form and seeing the receipt.
-    """
-    forms = {each.receipt: each.form for each in held}
-    recorded = Counter(row.receipt for row in rows)
-    unseen = [receipt for receipt in recorded if receipt not in forms]
-    faults = [
-        *(f"{receipt} is lost" for receipt in forms if receipt not in recorded),
-        *(
-            f"{receipt} is recorded {times} times"
-            for receipt, times in recorded.items()
-            if times > 1
-        ),
-        *(f"{receipt} was never handed out" for receipt in unseen[unseen_max:]),
-        *(
-            f"{row.receipt} is recorded with another form"
-            for row in rows
-            if row.form != forms.get(row.receipt, row.form)
-        ),
-    ]
-    return _finding(
-        "every receipt is recorded exactly once",
-        faults,
-        f"{len(forms):,} handed out, {len(rows):,} recorded",
-    )
-
-
-def nobody_twice(held: Sequence[Held], rows: Sequence[Row]) -> Finding:
-    """A person has one row in the store, and one receipt, however often it sent its form."""
-    persons = Counter(row.person for row in rows)
-    receipts: dict[int, set[str]] = {}
-    for each in held:
-        receipts.setdefault(each.person, set()).add(each.receipt)
-    faults = [
-        *(f"a person is recorded {times} times" for times in persons.values() if times > 1),
-        *(
-            f"person {person} got {len(got)} receipts"
-            for person, got in receipts.items()
-            if len(got) > 1
-        ),
-    ]
-    repeats = len(held) - len(receipts)
-    return _finding(
-        "nobody is registered twice",
-        faults,
-        f"{len(persons):,} persons, {repeats:,} forms sent again",
-    )
-
-
-def within_quota(terms: Terms, rows: Sequence[Row]) -> Finding:
-    """No registration is above the quota."""
-    surplus = len(rows) - terms.quota
-    faults = [f"{surplus} above the quota"] if surplus > 0 else []
-    return _finding("none is above the quota", faults, f"{len(rows):,} of {terms.quota:,} places")
-
-
-def within_rate(terms: Terms, passes: Sequence[Issued]) -> Finding:
-    """In no window of time were more passes issued than rate and burst allow."""
-    instants_us = sorted(each.issued_at_us for each in passes)
-    needed = burst_needed(instants_us, terms.rate_per_s)
-    allowed = terms.burst + terms.rate_per_s * GRAIN_US / 1e6
-    faults = [f"a burst of {needed:.2f}, allowed {allowed:.2f}"] if needed > allowed else []
-    busiest, typical = most_within(instants_us, SECOND_US), typical_within(instants_us, SECOND_US)
-    return _finding(
-        "admissions stay within rate and burst",
-        faults,
-        f"burst {needed:.2f} of {terms.burst}; busiest second {busiest}, typical one {typical}",
-    )
-
-
-def believable(passes: Sequence[Issued], admitted: int | None, *, unseen_max: int) -> Finding:
-    """Every pass was seen by its holder, and issued while that one was asking for it."""
-    faults = [
-        f"pass of number {each.number} issued while nobody asked"
-        for each in passes
-        if not each.asked_at_us - GRAIN_US <= each.issued_at_us <= each.answered_at_us
-    ]
-    if admitted is None:
-        faults.append("the board did not answer at the end")
-    elif not 0 <= admitted - len(passes) <= unseen_max:
-        faults.append(f"{admitted:,} issued, {len(passes):,} seen")
-    detail = f"{len(passes):,} issued, each while its holder asked"
-    return _finding("the instants of admission are true", faults, detail)
-
-
-def served_by_right(terms: Terms, outcomes: Mapping[str, int], rows: Sequence[Row]) -> Finding:
-    """Nobody was turned away while places were left."""
-    away, left = outcomes.get("turned-away", 0), terms.quota - len(rows)
-    faults = [f"{away:,} turned away with {left:,} places left"] if away and left > 0 else []
-    return _finding("nobody is turned away while places are left", faults, f"{away:,} turned away")
-
-
-def no_server_errors(answers: Mapping[str, Mapping[str, int]]) -> Finding:
-    """No answer was a 5xx, other than a 503 that said when to come again."""
-    faults = [
-        f"{count:,} times {status} on {name}"
-        for name, words in answers.items()
-        for status, count in words.items()
-        if status.startswith("5")
-    ]
-    shed = sum(words.get("shed", 0) for words in answers.values())
-    return _finding("no server errors", faults, f"{shed:,} shed, with Retry-After")
-
-
-def no_surprises(surprises: Sequence[str]) -> Finding:
-    """Every answer was one that its request may get."""
-    faults = [f"{count:,} times {what}" for what, count in Counter(surprises).most_common()]
-    return _finding("no unexpected answers", faults, "0")
-
-
-def all_finished(terms: Terms, outcomes: Mapping[str, int]) -> Finding:
-    """Every applicant came to its end."""
-    missing = terms.people - sum(outcomes.values())
-    ended = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(outcomes.items()))
-    faults = [f"{missing:,} of {terms.people:,} did not ({ended})"] if missing else []
-    promise = "every applicant came to its end in time"
-    return _finding(promise, faults, ended, excusable=True)
-
-
-def drained(stop_code: int) -> Finding:
-    """Told to stop, the gateway finished what was under way."""
-    faults = [f"exit code {stop_code}"] if stop_code else []
-    return _finding("the gateway drained when told to", faults, "exit code 0")
-
-
-def _finding(
-    promise: str, faults: Sequence[str], detail: str, *, excusable: bool = False
-) -> Finding:
-    if not faults:
-        return Finding(promise, kept=True, detail=detail, excusable=excusable)
-    shown = "; ".join(faults[:SHOWN_MAX])
-    more = f"; and {len(faults) - SHOWN_MAX:,} more" if len(faults) > SHOWN_MAX else ""
-    return Finding(promise, kept=False, detail=f"{shown}{more}", excusable=excusable)
+def limits(evidence: Evidence) -> list[str]:
+    """Say why the generator did too little for the run to prove anything; empty: it did enough."""
+    lag_ms, cpu = evidence.lag_p99_ms, evidence.generator_cpu
+    said = []
+    if lag_ms > LAG_P99_MS_MAX:
+        said.append(f"p99 lag {lag_ms:.0f} ms is above {LAG_P99_MS_MAX:.0f} ms")
+    if cpu > GENERATOR_CPU_MAX:
+        said.append(f"{cpu:.2f} of its core used is above {GENERATOR_CPU_MAX}")
+    if evidence.requests < evidence.requests_min:
+        said.append(f"{evidence.requests:,} requests are fewer than {evidence.requests_min:,}")
+    return said

@@ -107,6 +107,15 @@ class RunningGateway:
         self.listening.join(10)
         return code
 
+    def signal(self, number: signal.Signals) -> None:
+        """Tell the supervisor something."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self, pid: int) -> None:
+        """Kill one of its children."""
+        os.kill(pid, signal.SIGKILL)
+
     def children(self, command: str) -> list[int]:
         """Return the pids of its children whose command line holds ``command``."""
         assert self.process is not None

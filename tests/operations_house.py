@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from aiohttp import web
@@ -11,12 +11,15 @@ from gateway.core.credentials import Operator, Role, enrol
 from gateway.core.policy import Policy
 from gateway.core.programme import Moment, Programme, Wave
 from gateway.core.snapshot import Phase, Snapshot
+from gateway.services.changes import PolicyDesk
 from gateway.services.dead_letters import DeadLetters
 from gateway.services.operations import Condition, Operations
 from gateway.services.rooms import LiveRoom, Rooms
-from gateway.web.operator import operator_app
+from gateway.services.steward import Steward
+from gateway.web.operator import Services, operator_app
 from tests.adapters.letters import MemoryLetters
 from tests.adapters.policy import MemoryPolicies, MemoryProcesses
+from tests.adapters.ports import ScriptedRoom
 
 NOW_US = 1_586_595_600_000_000  # 11 April 2020, 16:00 WIB
 MINUTE_US = 60_000_000
@@ -64,6 +67,7 @@ class OperatorsHouse:
     processes: MemoryProcesses = field(default_factory=MemoryProcesses)
     letters: MemoryLetters = field(default_factory=MemoryLetters)
     condition: Condition = field(default_factory=lambda: Condition(process="serve-1", pid=7))
+    port: ScriptedRoom = field(default_factory=ScriptedRoom)
     operators: list[Operator] = field(default_factory=list)
     clock_s: float = 1_000.0  # of the rooms
 
@@ -73,8 +77,10 @@ class OperatorsHouse:
             room.observe(OPEN)
             room.revision = 1
         self.operations = Operations(
-            self.rooms, self.policies, self.processes, self.condition, now_us=lambda: NOW_US
+            self.rooms, self.processes, self.condition, now_us=lambda: NOW_US
         )
+        self.desk = PolicyDesk(self.rooms, self.policies, self.processes)
+        self.steward = Steward(self.rooms, self.policies)
         self.credentials = {role: self.enrol(role.name.lower(), role) for role in Role}
 
     def enrol(self, operator_id: str, role: Role, *, issued_at_us: int | None = None) -> str:
@@ -88,8 +94,39 @@ class OperatorsHouse:
         assert room is not None
         return room
 
+    async def adopt(self) -> None:
+        """Have the process go by the policy in force, as a tick does."""
+        room, read = self.room(), await self.policies.read(self.room().wave)
+        room.policy, room.revision = read.policy, read.revision
+        room.timer, room.changed_at_us = read.timer, read.at_us
+        room.observe(replace(room.current(), revision=read.revision))
+
+    def advance(self, seconds: int) -> None:
+        """Let time pass, with a snapshot at its end."""
+        room = self.room()
+        room.observe(replace(room.current(), now_us=room.current().now_us + seconds * 1_000_000))
+
+    def see_at(self, second: int, **changes: Any) -> None:
+        """Have the room look so at a second counted from ``NOW_US``."""
+        self.room().observe(replace(OPEN, now_us=NOW_US + second * 1_000_000, **changes))
+
+    def made(self, wave_id: str = "wave-1") -> list[dict[str, str]]:
+        """Return the audit records of what was done, newest first."""
+        return [r for r in self.policies.records.get(wave_id, []) if "refused" not in r]
+
+    def refused(self, wave_id: str = "wave-1") -> list[dict[str, str]]:
+        """Return those of what was not."""
+        return [r for r in self.policies.records.get(wave_id, []) if "refused" in r]
+
     def app(self) -> web.Application:
-        letters = DeadLetters(self.letters)
+        services = Services(
+            self.operations,
+            self.desk,
+            DeadLetters(self.letters),
+            self.steward,
+            self.rooms,
+            self.port,
+        )
         return operator_app(
-            self.operations, lambda: self.operators, lambda: b"# metrics\n", letters=letters
+            services, lambda: self.operators, lambda: b"# metrics\n", console_key=bytes(32)
         )

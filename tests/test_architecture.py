@@ -17,7 +17,7 @@ FUNCTION_LINES_MAX = 60
 ALL = ["core", "ports", "services", "redis", "stores", "web", "observation", "configuration"]
 TOOLS = (
     r"gateway\.(__main__|cli|ctl\w*|supervise|system|fleet|children|restarts|data"
-    r"|addresses|banner|notify|valkey|verify|export\w*|simulate|simulation(\..+)?)"
+    r"|completion|doctor|operators_command|addresses|banner|notify|valkey|verify|export\w*|simulate|simulation(\..+)?)"
 )
 RINGS: dict[str, tuple[str, list[str]]] = {  # ring -> (modules as a pattern, rings it may import)
     "core": (r"gateway(\.core(\..+)?)?", []),
@@ -26,12 +26,18 @@ RINGS: dict[str, tuple[str, list[str]]] = {  # ring -> (modules as a pattern, ri
     "redis": (r"gateway\.redis(\..+)?", ["core", "ports"]),
     "stores": (r"gateway\.stores(\..+)?", ["core", "ports"]),
     "web": (r"gateway\.web(\..+)?", ["core", "ports", "services"]),
-    "observation": (r"gateway\.(measures|metrics|logs)", ["core", "ports", "services"]),
+    "observation": (
+        r"gateway\.(measures|metrics|room_families|logs)",
+        ["core", "ports", "services"],
+    ),
     "configuration": (
-        r"gateway\.(settings|configuration|programmes|programme_documents|operators|secrets|faults)",
+        r"gateway\.(settings|setting_kinds|configuration|programmes|programme_documents|operators|secrets|faults)",
         ["core"],
     ),
-    "composition": (r"gateway\.(compose|compose_deliver|pressure|watches|store_settings)", ALL),
+    "composition": (
+        r"gateway\.(compose|compose_deliver|lifecycle|pressure|watches|store_settings)",
+        ALL,
+    ),
     "command line": (
         TOOLS,
         [*ALL, "composition"],

@@ -142,8 +142,8 @@ def test_late_ones_that_are_served_last_are_noticed() -> None:
     assert not wanted.holds(admission.overtakes_of_late(story))
 
 
-def test_ticks_and_claims_are_short_at_ten_million() -> None:
-    for row in waiting.rows(quick=True)[1:]:  # not the memory, which differs from run to run
+def test_waiting_costs_a_byte_and_ticks_and_claims_are_short_at_ten_million() -> None:
+    for row in waiting.rows(quick=True):
         best = min(row.measure())  # others may use this machine while tests run
         assert row.wanted.holds([best]), row.name
 

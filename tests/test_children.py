@@ -77,6 +77,67 @@ async def test_a_killed_child_is_back_within_a_second(ready_socket: ReadySocket)
     assert one.pid is None
 
 
+async def test_a_child_is_renewed_by_one_that_is_ready_before_the_old_one_ends(
+    ready_socket: ReadySocket,
+) -> None:
+    said: list[str] = []
+    one = child(READY + STAY, ready_socket, said)
+    one.start()
+    await asyncio.wait_for(one.was_ready.wait(), 10)
+    first = one.pid
+    assert await one.renew()
+    assert one.pid not in {None, first}
+    assert not is_running(first)
+    assert is_running(one.pid)
+    assert said == []
+    await one.stop()
+    assert one.pid is None
+
+
+async def test_a_child_whose_successor_does_not_get_ready_goes_on(
+    ready_socket: ReadySocket, folder: Path
+) -> None:
+    said: list[str] = []
+    flag = folder / "flag"
+    code = f"import pathlib, sys\nif pathlib.Path({str(flag)!r}).exists(): sys.exit(3)\n"
+    one = child(code + READY + STAY, ready_socket, said)
+    one.start()
+    await asyncio.wait_for(one.was_ready.wait(), 10)
+    first = one.pid
+    flag.touch()
+    assert not await one.renew()
+    assert one.pid == first
+    assert is_running(first)
+    assert said == ["door was not renewed: the new process did not get ready"]
+    await one.stop()
+
+
+async def test_an_old_process_that_does_not_end_is_killed_for_its_successor(
+    ready_socket: ReadySocket,
+) -> None:
+    one = child(DEAF + READY + STAY, ready_socket, [], stop_s=0.3)
+    one.start()
+    await asyncio.wait_for(one.was_ready.wait(), 10)
+    first = one.pid
+    assert await one.renew()
+    assert not is_running(first)
+    assert is_running(one.pid)
+    await one.stop()
+
+
+async def test_a_stop_in_the_middle_of_a_renewal_leaves_nobody_behind(
+    ready_socket: ReadySocket,
+) -> None:
+    one = child(READY + STAY, ready_socket, [])
+    one.start()
+    await asyncio.wait_for(one.was_ready.wait(), 10)
+    renewing = asyncio.create_task(one.renew())
+    await asyncio.sleep(0)
+    await one.stop()
+    assert not await renewing
+    assert one.pid is None
+
+
 async def test_a_child_that_refuses_its_configuration_is_not_started_again(
     ready_socket: ReadySocket,
 ) -> None:

@@ -22,7 +22,7 @@ from gateway.core.credentials import Role
 from gateway.core.policy import Policy
 from gateway.core.snapshot import Phase
 from gateway.ctl import ctl
-from gateway.ctl_text import duration, value_text
+from gateway.ctl_text import duration, status_text, value_text
 from gateway.ports import OutcomeUnknownError, PortUnavailableError
 from tests.operations_house import NOW_US, OPEN, OperatorsHouse, a_snapshot
 
@@ -59,6 +59,7 @@ class Gateway:
     def __post_init__(self) -> None:
         self.processes = Processes(self.house)
         self.house.operations._processes = self.processes
+        self.house.desk._processes = self.processes
         self.house.room("wave-2").observe(a_snapshot(Phase.CLOSED))
         self.credential_file = self.hold(self.house.credentials[Role.ADMIN])
         self.loop = asyncio.new_event_loop()
@@ -120,7 +121,7 @@ def gateway(tmp_path: Path, silence: None) -> Iterator[Gateway]:
 
 
 def test_a_change_is_told_with_its_revision_and_who_goes_by_it(gateway: Gateway) -> None:
-    result = gateway.run("rate", "25", "--reason", "store fine")
+    result = gateway.run("rate", "25", "--confirm", "25", "--reason", "store fine")
     assert result.exit_code == 0, result.output
     head, _, tail = result.stdout.partition(" in ")
     assert head == "revision 2: rate 10/s → 25/s, 2 of 2 processes confirmed"
@@ -133,11 +134,11 @@ def test_a_change_is_told_with_its_revision_and_who_goes_by_it(gateway: Gateway)
 def test_a_burst_that_no_longer_fits_is_lowered_and_that_is_said(gateway: Gateway) -> None:
     result = gateway.run("rate", "5/s", "--reason", "careful")
     assert result.exit_code == 0
-    assert result.stderr == "burst is lowered to 5: at most one second of rate\n"
+    assert result.stderr.splitlines()[0] == "burst is lowered to 5: at most one second of rate"
     assert "rate 10/s → 5/s, burst 10 → 5" in result.stdout
-    result = gateway.run("rate", "0.5", "--reason", "careful")
+    result = gateway.run("rate", "0.5", "--confirm", "0.5", "--reason", "careful")
     assert "rate 5/s → 0.5/s, burst 5 → 1" in result.stdout
-    result = gateway.run("rate", "50", "--burst", "40", "--reason", "go")
+    result = gateway.run("rate", "50", "--burst", "40", "--confirm=50", "--reason", "go")
     assert "rate 0.5/s → 50/s, burst 1 → 40" in result.stdout
 
 
@@ -155,18 +156,20 @@ def test_rate_0_is_refused_with_the_hint_to_pause(gateway: Gateway) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert "rate_per_s must be from 0.001 to 100000" in result.stderr
     assert "to stop, use paused" in result.stderr
-    assert not gateway.house.policies.records
+    assert not gateway.house.made()
 
 
 def test_pause_and_resume_are_undone_by_each_other(gateway: Gateway) -> None:
     result = gateway.run("pause", "--reason", "store slow")
-    assert "revision 2: paused no → yes, 2 of 2 processes" in result.stdout
+    assert (
+        'revision 2: paused no → yes, message "" → "store slow", 2 of 2 processes' in result.stdout
+    )
     assert gateway.policy.paused
     result = gateway.run("pause", "--reason", "store slow")
     assert (result.exit_code, result.stdout) == (0, "revision 2: nothing to change\n")
     result = gateway.run("resume")
     assert "revision 3: paused yes → no" in result.stdout
-    assert not gateway.policy.paused
+    assert (gateway.policy.paused, gateway.policy.message) == (False, "")
 
 
 def test_while_a_wave_is_open_a_change_needs_a_reason_and_resuming_does_not(
@@ -176,7 +179,7 @@ def test_while_a_wave_is_open_a_change_needs_a_reason_and_resuming_does_not(
         result = gateway.run(*words)
         assert (result.exit_code, result.stdout) == (2, "")
         assert "--reason" in result.stderr
-    assert not gateway.house.policies.records
+    assert not gateway.house.made()
     gateway.see(Phase.SCHEDULED)
     assert gateway.run("rate", "25").exit_code == 0
     assert gateway.run("resume").exit_code == 0
@@ -184,8 +187,18 @@ def test_while_a_wave_is_open_a_change_needs_a_reason_and_resuming_does_not(
 
 def test_a_dry_run_says_what_would_be_and_changes_nothing(gateway: Gateway) -> None:
     result = gateway.run("rate", "25", "--dry-run")
-    assert result.stdout == "dry run: rate 10/s → 25/s; nothing was changed\n"
-    assert not gateway.house.policies.records
+    first, header, *rows = result.stdout.splitlines()
+    assert first == "dry run: rate 10/s → 25/s; nothing was changed"
+    assert header.split() == ["now", "after"]
+    assert [row.split()[-1] for row in rows if "admitted" in row] == ["5.56/s"]
+    assert (
+        "⚠ the form cap of 1,000 would hold the rate at 5.56/s; form_cap=4500 would not"
+        in result.stdout
+    )
+    assert (
+        "! rate_per_s is more than half up or down from 10: it takes --confirm=25" in result.stdout
+    )
+    assert not gateway.house.made()
     plan = json.loads(gateway.run("pause", "--dry-run", "--json").stdout)
     assert (plan["dry_run"], plan["revision"]) == (True, 1)
     assert gateway.run("rate", "0", "--dry-run").exit_code == 2
@@ -193,7 +206,7 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing(gateway: Gateway) -> N
 
 def test_set_changes_several_fields_at_once_or_none(gateway: Gateway) -> None:
     words = ("set", "quota=164000", "message=Kami kembali pukul 16.00 – sabar", "paused=true")
-    result = gateway.run(*words, "--reason", "x")
+    result = gateway.run(*words, "--confirm", "164000", "--reason", "x")
     assert result.exit_code == 0, result.output
     assert "quota 1,000 → 164,000" in result.stdout
     assert gateway.policy.message == "Kami kembali pukul 16.00 – sabar"
@@ -304,7 +317,9 @@ def test_json_is_what_the_gateway_answers_and_nothing_else(gateway: Gateway) -> 
     policy = json.loads(gateway.run("policy", "--json").stdout)
     assert (policy["wave"], policy["revision"], policy["policy"]["quota"]) == ("wave-1", 1, 1_000)
     changed = json.loads(gateway.run("pause", "--reason", "x", "--json").stdout)
-    assert changed["changes"] == {"paused": {"before": False, "after": True}}
+    assert changed["changes"] == {
+        "paused": {"before": False, "after": True}, "message": {"before": "", "after": "x"},
+    }  # fmt: skip
     assert (changed["revision"], changed["confirmed"], changed["processes"]) == (2, 2, 2)
     (record,) = json.loads(gateway.run("audit", "--json").stdout)["records"]
     assert record["reason"] == "x"
@@ -312,9 +327,9 @@ def test_json_is_what_the_gateway_answers_and_nothing_else(gateway: Gateway) -> 
 
 def test_policy_and_audit_are_tables(gateway: Gateway) -> None:
     text = gateway.run("policy").stdout
-    assert text.startswith("wave-1  revision 1\n  rate_per_s        10/s\n")
-    assert '  message           ""\n' in text
-    gateway.run("rate", "25", "--reason", "store fine")
+    assert text.startswith("wave-1  revision 1\n  rate_per_s                   10/s\n")
+    assert '  message                      ""\n' in text
+    gateway.run("rate", "25", "--confirm", "25", "--reason", "store fine")
     header, row = gateway.run("audit", "--wave", "wave-1").stdout.splitlines()
     assert header.split() == ["REV", "AT", "WAVE", "WHO", "CHANGE", "REASON"]
     assert row == "2    2020-04-11 16:00:00  wave-1  admin  rate 10/s → 25/s  store fine"
@@ -508,3 +523,29 @@ def test_durations_are_told_in_two_units(seconds: float, text: str) -> None:
 )
 def test_values_are_told_with_their_unit(name: str, value: Any, text: str) -> None:
     assert value_text(name, value) == text
+
+
+def test_status_says_who_is_refused_and_why() -> None:
+    state = {
+        "threshold": 0.62,
+        "pending": 30,
+        "in_flight_max": 40,
+        "shed": {"far_poll": 1_200, "near_poll": 0, "join": 3},
+        "signals": {"lag_s": 0.0071, "memory_free_ratio": 0.5, "descriptors_free_ratio": 0.9},
+        "thresholds": {"lag_ms": 5},
+    }
+    quiet = state | {"threshold": 1.0}
+    status = {
+        "at": "2020-04-11T16:00:00+07:00",
+        "accepting": True,
+        "reasons": [],
+        "notices": [],
+        "waves": [],
+    }
+    rows = [{"shedding": quiet}, {"shedding": state}, {}]
+    told = status_text(status | {"processes": rows}, [])
+    assert told.splitlines()[-1] == (
+        "! shedding: 62% of ranks let in, lag 7.1 of 5 ms, in flight 30 of 40, memory free 50%, "
+        "descriptors free 90%, refused so far: far_poll 1,200, join 3"
+    )
+    assert "shedding" not in status_text(status | {"processes": [{"shedding": quiet}]}, [])

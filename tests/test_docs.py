@@ -14,6 +14,8 @@ from gateway.settings import Store
 from gateway.stores import http_contract
 from gateway.web.catalogue import CATALOGUE
 from gateway.web.endpoints import ENDPOINTS
+from loadtests.rehearsal.trouble import TROUBLES
+from loadtests.scenario import table
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = {path.name: path.read_text("utf-8") for path in ROOT.glob("*.md")}
@@ -64,3 +66,12 @@ def test_the_contract_of_the_http_store_is_shown_as_it_is_spoken() -> None:
 @pytest.mark.parametrize("key", [f.name for f in msgspec.structs.fields(Store)])
 def test_every_setting_of_the_store_is_explained_to_operators(key: str) -> None:
     assert f"`store.{key}`" in DOCUMENTS["OPERATIONS.md"]
+
+
+def test_the_shapes_that_are_rehearsed_are_shown_as_they_are() -> None:
+    assert "\n".join(table()) in DOCUMENTS["OPERATIONS.md"]
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_every_trouble_of_a_rehearsal_is_explained_to_operators(name: str) -> None:
+    assert f"| `{name}` | {TROUBLES[name].note} |" in DOCUMENTS["OPERATIONS.md"]

@@ -90,6 +90,16 @@ def test_what_is_counted_is_told_under_its_name(metrics: Metrics) -> None:
     assert told["gateway_delivery_oldest_seconds"] == 1.5
 
 
+def test_promises_are_counted_once_however_often_the_room_ticks(metrics: Metrics) -> None:
+    room = OperatorsHouse().room()
+    for made, kept in ((0, 0), (10, 9), (10, 9), (12, 10)):
+        room.promises.made, room.promises.kept = made, kept
+        metrics.ticked(room)
+    told = samples(metrics.render(NOBODY))
+    assert told["gateway_promises_total yes wave-1"] == 10
+    assert told["gateway_promises_total no wave-1"] == 2
+
+
 def test_the_rooms_are_told_from_the_latest_snapshot(metrics: Metrics) -> None:
     house = OperatorsHouse()
     house.room("wave-2").snapshot = None

@@ -6,11 +6,13 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from gateway import operators
 from gateway.core.credentials import LIFE_S_MAX, Role, enrol, find, read_operators, write_operators
 from gateway.faults import ConfigurationError
 from gateway.operators import OperatorsFile, renew_credential
+from gateway.operators_command import operators as operators_group
 from gateway.secrets import CREDENTIAL, OPERATORS, make_secrets
 
 NOW_US = time.time_ns() // 1000
@@ -130,3 +132,65 @@ def test_a_start_without_a_usable_file_is_refused_with_its_name_and_reason(
     with pytest.raises(ConfigurationError, match=reason) as caught:
         OperatorsFile(tmp_path)
     assert caught.value.faults[0].source == str(path)
+
+
+def run(config: Path, *words: str) -> Result:
+    return CliRunner().invoke(
+        operators_group, [words[0], "--config", str(config), *words[1:]], catch_exceptions=True
+    )
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "secrets").mkdir()
+    file = tmp_path / "gateway.toml"
+    file.write_text(f'[data]\ndir = "{tmp_path}"\n')
+    return file
+
+
+def test_a_credential_is_made_into_a_file_of_its_own_and_revoked_at_once(
+    tmp_path: Path, config: Path, no_pause: None
+) -> None:
+    renew_credential(tmp_path / "secrets")
+    known = OperatorsFile(tmp_path / "secrets")
+    taken = tmp_path / "rina.credential"
+    result = run(config, "add", "--role", "helpdesk", "--days", "7", "rina", str(taken))
+    assert result.exit_code == 0, result.output
+    text = taken.read_text().strip()
+    assert text not in result.output
+    assert taken.stat().st_mode & 0o777 == 0o400
+    rina = find(known(), text)
+    assert rina is not None
+    assert (rina.id, rina.role) == ("rina", Role.HELPDESK)
+    assert rina.expires_at_us - rina.issued_at_us == 7 * DAY_US
+    listed = run(config, "list").output
+    assert "rina" in listed
+    assert "helpdesk" in listed
+    assert text not in listed
+    assert run(config, "revoke", "rina").exit_code == 0
+    assert find(known(), text) is None
+    assert [operator.id for operator in known()] == ["local"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("add", "--role", "viewer", "local", "new"), "revoke it first"),
+        (("add", "--role", "viewer", "budi", "there"), "is there already"),
+        (("add", "--role", "viewer", "Budi!", "new"), "an id has"),
+        (("revoke", "nobody"), "has no credential"),
+    ],
+)
+def test_what_would_overwrite_or_miss_somebody_is_refused(
+    tmp_path: Path, config: Path, words: tuple[str, ...], told: str
+) -> None:
+    renew_credential(tmp_path / "secrets")
+    (tmp_path / "there").write_text("kept")
+    before = (tmp_path / "secrets" / OPERATORS).read_text()
+    paths = [str(tmp_path / word) if word in {"new", "there"} else word for word in words]
+    result = run(config, *paths)
+    assert isinstance(result.exception, ConfigurationError)
+    assert told in str(result.exception)
+    assert (tmp_path / "secrets" / OPERATORS).read_text() == before
+    assert (tmp_path / "there").read_text() == "kept"
+    assert not (tmp_path / "new").exists()

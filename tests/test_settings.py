@@ -231,3 +231,22 @@ def test_what_is_wrong_with_a_store_is_told_with_file_or_environment_alike(tmp_p
 )
 def test_a_store_that_is_safe_to_write_to_is_taken(tmp_path: Path, store: str) -> None:
     assert "hunter2" not in repr(load(tmp_path, f"[store]\n{store}\n"))
+
+
+def test_a_trusted_proxy_is_a_network_and_never_everybody(tmp_path: Path) -> None:
+    front = load(tmp_path, '[front]\ntrusted = ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1"]').front
+    assert front.trusted == ("10.0.0.0/8", "2001:db8::/32", "192.0.2.1")
+    assert load(tmp_path, GATEWAY_FRONT_TRUSTED="10.0.0.0/8").front.trusted == ("10.0.0.0/8",)
+    for wrong in ("10.0.0.1/8", "0.0.0.0/0", "::/0", "10.0.0.0/99", "proxy", ""):
+        assert list(faults(tmp_path, f'[front]\ntrusted = ["{wrong}"]')) == ["front.trusted"]
+    assert list(faults(tmp_path, GATEWAY_FRONT_TRUSTED="::/0")) == ["front.trusted"]
+
+
+@pytest.mark.parametrize("key", ["joins_per_min", "polls_per_min"])
+def test_a_limit_per_address_is_at_least_one(tmp_path: Path, key: str) -> None:
+    for value, is_right in ((0, False), (1, True), (1_000_000, True), (1_000_001, False)):
+        text = f"[front]\n{key} = {value}"
+        if is_right:
+            assert getattr(load(tmp_path, text).front, key) == value
+        else:
+            assert list(faults(tmp_path, text)) == [f"front.{key}"]

@@ -7,6 +7,8 @@ import pytest
 
 from gateway import watches
 from gateway.ports import PortUnavailableError
+from tests.operations_house import OperatorsHouse
+from tests.support import wait_until
 
 
 class AwayKeeper:
@@ -40,3 +42,43 @@ async def test_waiting_for_the_store_ends_when_told_to_stop() -> None:
     async with asyncio.timeout(5):
         await waiting
     assert keeper.prepared == 0
+
+
+async def test_i57_a_process_whose_policy_stays_behind_the_fleets_is_not_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watches, "FLEET_EVERY_S", 0.001)
+    monkeypatch.setattr(watches, "BEHIND_S_MAX", 0.05)
+    house, stop = OperatorsHouse(), asyncio.Event()
+    rows = house.processes.rows = [{"process": "another", "revisions": {"wave-1": 1}}]
+    watching = asyncio.create_task(
+        watches.watch_fleet(house.processes, house.rooms, house.condition, stop)
+    )
+    rows[0] = {"process": "another", "revisions": {"wave-1": 2, "of another version": 9}}
+    await wait_until(lambda: not house.operations.readiness().ready, what="it is not ready")
+    assert house.operations.readiness().reasons == ("wave-1: this process goes by an old policy",)
+    house.room().revision = 2
+    await wait_until(lambda: house.operations.readiness().ready, what="it is ready again")
+    stop.set()
+    await watching
+
+
+async def test_a_change_that_is_on_its_way_makes_nobody_unready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watches, "FLEET_EVERY_S", 0.001)
+    house, stop = OperatorsHouse(), asyncio.Event()
+    looked: list[int] = []
+
+    async def alive() -> list[dict[str, Any]]:
+        looked.append(1)
+        return [{"process": "another", "revisions": {"wave-1": 2}}]
+
+    house.processes.alive = alive  # type: ignore[method-assign]
+    watching = asyncio.create_task(
+        watches.watch_fleet(house.processes, house.rooms, house.condition, stop)
+    )
+    await wait_until(lambda: len(looked) > 20, what="it has looked")
+    assert house.operations.readiness().ready
+    stop.set()
+    await watching

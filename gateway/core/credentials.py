@@ -35,8 +35,9 @@ class Role(IntEnum):
     """What one may do; each may do what those below it may."""
 
     VIEWER = 1  # look
-    OPERATOR = 2  # change policies
-    ADMIN = 3  # what cannot be undone
+    HELPDESK = 2  # look at one ticket
+    OPERATOR = 3  # change policies
+    ADMIN = 4  # what was promised to the public
 
 
 ROLES: Mapping[str, Role] = {role.name.lower(): role for role in Role}
@@ -55,17 +56,28 @@ class Operator:
 
 # (method, path) -> the least role; None: no credential is asked for. What is not here is refused.
 ACCESS: Mapping[tuple[str, str], Role | None] = {
+    ("GET", "/"): None,  # the console's page holds nothing before somebody has logged in
+    ("GET", "/wall"): None,
+    ("GET", "/console/{file}"): None,
     ("GET", "/healthz"): None,
     ("GET", "/readyz"): None,
     ("GET", "/metrics"): None,
+    ("GET", "/v1/session"): Role.VIEWER,
+    ("POST", "/v1/session"): Role.VIEWER,
+    ("DELETE", "/v1/session"): Role.VIEWER,
     ("GET", "/v1/status"): Role.VIEWER,
+    ("GET", "/v1/waves/{wave}/trail"): Role.VIEWER,
+    ("GET", "/v1/waves/{wave}/forecast"): Role.VIEWER,
     ("GET", "/v1/waves/{wave}/policy"): Role.VIEWER,
     ("PUT", "/v1/waves/{wave}/policy"): Role.OPERATOR,
+    ("POST", "/v1/waves/{wave}/undo"): Role.OPERATOR,
+    ("GET", "/v1/tickets/{number}"): Role.HELPDESK,
     ("GET", "/v1/audit"): Role.VIEWER,
     ("GET", "/v1/dead-letters"): Role.VIEWER,
     ("POST", "/v1/dead-letters/retry"): Role.OPERATOR,
     ("POST", "/v1/reconciliation"): Role.OPERATOR,
 }
+PROMISED: Mapping[str, Role] = {"quota": Role.ADMIN, "beacon": Role.ADMIN}  # fields of a policy
 LEAST = Role.VIEWER  # to be told that there is nothing at a path
 
 
@@ -167,7 +179,7 @@ def _read_row(row: Any, place: str) -> Operator:
     if not re.fullmatch(_ID, row["id"]):
         raise ValueError(f"{place}.id: must have 1 to 32 of a-z, 0-9 and -")
     if row["role"] not in ROLES:
-        raise ValueError(f"{place}.role: must be viewer, operator or admin")
+        raise ValueError(f"{place}.role: must be one of {', '.join(ROLES)}")
     if not _HEX_DIGEST.fullmatch(row["sha256"]):
         raise ValueError(f"{place}.sha256: must have 64 hex digits")
     issued_us = _instant_us(row["issued_at"], f"{place}.issued_at")

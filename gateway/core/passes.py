@@ -15,7 +15,6 @@ from gateway.core.snapshot import Phase
 
 EXTENSIONS_MAX = 2
 PERSONS_PER_PASS_MAX = 3  # a pass is no instrument for asking who is registered
-RETRY_US_MIN = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +95,11 @@ def claim(room: Room, now_us: int, number: int, position: int) -> Answer:
         return Answer("called", wait_us=check_in_us)
     rank, rate = room.present.count(0, position), room.rate_milli_per_s
     target = stock_target(rate, check_in_us)
-    asked = bucket.tokens_asked(rank, burst=room.policy.burst, target=target)
+    kept = bucket.kept_tokens(rate, room.policy.burst)
+    asked = bucket.tokens_asked(rank, kept=kept, target=target)
     if room.level < asked * bucket.TOKEN:
         wait_us = bucket.wait_us(room.level, rank, rate_milli_per_s=rate)
-        return Answer("called", wait_us=min(max(wait_us, RETRY_US_MIN), check_in_us))
+        return Answer("called", wait_us=min(max(wait_us, bucket.RETRY_US_MIN), check_in_us))
     return _issue(room, number, position)
 
 

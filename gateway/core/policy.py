@@ -4,7 +4,7 @@ Every field has a type, a range and a default here and nowhere else; ``BOUNDS`` 
 the tables in README.md and of the operator's error texts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -29,6 +29,16 @@ class Policy:
     intake_age_s: int = 1_800  # of the oldest of them; claims stop at half of it
     autopilot: str = "manual"  # auto: the rate follows the store, below rate_per_s
     floor_per_s: float = 0.0  # what the autopilot admits at least; 0: 1 % of rate_per_s
+    # When a front door refuses work, and how fast (core/shedding): of all live waves the most careful.
+    shed_lag_ms: int = 5  # least delay of a callback in 100 ms above which it is overloaded
+    shed_wait_ms: int = 15  # CPU time that may wait before a request
+    shed_in_flight_min: int = 8  # requests in flight, however slow they are
+    shed_in_flight_max: int = 64  # and however quick
+    shed_fall_ratio: float = 0.05  # by which the threshold falls every 100 ms
+    shed_rise_ratio: float = 0.01  # and rises
+    shed_memory_free_ratio: float = 0.05  # of the machine's, below which it is overloaded
+    shed_descriptors_free_ratio: float = 0.1  # of the process's
+    shed_intake_ratio: float = 1.0  # of intake_cap or intake_age_s, from which claims find no room
     paused: bool = False
     message: str = ""  # shown on every page while it is set
     beacon: str = ""  # a public value mixed into the draw; counts until the opening, not after it
@@ -75,6 +85,15 @@ BOUNDS: Mapping[str, Bound] = {
         str, note="auto: the rate follows the store, below rate_per_s", choices=("manual", AUTO)
     ),
     "floor_per_s": Bound(float, 0, 100_000, "least rate of the autopilot; 0: 1 % of rate_per_s"),
+    "shed_lag_ms": Bound(int, 1, 1_000, "delay of the event loop that is overload"),
+    "shed_wait_ms": Bound(int, 1, 1_000, "work that may wait before a request"),
+    "shed_in_flight_min": Bound(int, 1, 16, "requests in flight, however slow"),
+    "shed_in_flight_max": Bound(int, 16, 1_024, "requests in flight, however quick"),
+    "shed_fall_ratio": Bound(float, 0.001, 0.5, "how fast the threshold falls, each 100 ms"),
+    "shed_rise_ratio": Bound(float, 0.001, 0.5, "how fast it rises, each 100 ms"),
+    "shed_memory_free_ratio": Bound(float, 0, 0.5, "free memory below which there is overload"),
+    "shed_descriptors_free_ratio": Bound(float, 0, 0.5, "free descriptors below which there is"),
+    "shed_intake_ratio": Bound(float, 0.1, 1, "of the intake, from which claims find no room"),
     "paused": Bound(bool, note="true stops admissions; passes stay valid"),
     "message": Bound(str, 0, 300, "shown on every page"),
     "beacon": Bound(
@@ -124,21 +143,30 @@ def validate(changes: Mapping[str, Any], base: Policy) -> Policy | tuple[Violati
         for name in changes
         if name not in BOUNDS
     ]
-    checked = (_check(name, value) for name, value in changes.items() if name in BOUNDS)
-    violations += [violation for violation in checked if violation is not None]
-    if violations:
-        return tuple(violations)
-    merged = asdict(base) | dict(changes)
+    known = {name: value for name, value in changes.items() if name in BOUNDS}
+    refused = {name: found for name, value in known.items() if (found := _check(name, value))}
+    merged = asdict(base) | {name: known[name] for name in known if name not in refused}
     for name in ("rate_per_s", "floor_per_s"):
         merged[name] = round(float(merged[name]) * RATE_MILLI) / RATE_MILLI
     policy = Policy(**merged)
+    violations += refused.values()
+    violations += [
+        found for found in _check_together(policy) if not _PAIRS[found.code] & refused.keys()
+    ]
+    return tuple(violations) or policy
+
+
+_PAIRS = {"burst": {"burst", "rate_per_s"}, "floor": {"floor_per_s", "rate_per_s"}}
+
+
+def _check_together(policy: Policy) -> Iterator[Violation]:
+    """Yield what only two fields together get wrong; where one of them is, that is all there is to say."""
     if policy.burst > max(1.0, policy.rate_per_s):
         detail = f"burst {policy.burst} is more than one second of rate {policy.rate_per_s:g}"
-        return (Violation("/burst", "burst", detail),)
+        yield Violation("/burst", "burst", detail)
     if policy.floor_per_s > policy.rate_per_s:
         detail = f"floor {policy.floor_per_s:g} is above the rate {policy.rate_per_s:g}"
-        return (Violation("/floor_per_s", "floor", detail),)
-    return policy
+        yield Violation("/floor_per_s", "floor", detail)
 
 
 def diff(old: Policy, new: Policy) -> dict[str, tuple[Any, Any]]:
@@ -152,3 +180,8 @@ def diff(old: Policy, new: Policy) -> dict[str, tuple[Any, Any]]:
 def to_document(policy: Policy) -> dict[str, Any]:
     """Return the policy as the JSON object that operators read and write."""
     return asdict(policy)
+
+
+def from_document(document: Mapping[str, Any]) -> Policy:
+    """Read what was kept. Fields of a later version are let go: this one can be rolled back to."""
+    return Policy(**{name: value for name, value in document.items() if name in BOUNDS})

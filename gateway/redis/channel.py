@@ -14,7 +14,7 @@ from hiredis import pack_command
 from redis.asyncio.connection import Connection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoPermissionError, NoScriptError, RedisError, ResponseError
 
 from gateway.ports import OutcomeUnknownError, PortUnavailableError, RoomMissingError
 from gateway.redis.lua import load
@@ -25,6 +25,10 @@ CONNECT_S = 0.1
 
 class AnotherEpochError(RoomMissingError):
     """The room is another than the caller has seen: made anew, or recovered."""
+
+
+class NotPermittedError(PortUnavailableError):
+    """The server's rules keep our user from a command that is needed."""
 
 
 class _ConnectionClosedError(OutcomeUnknownError):
@@ -49,7 +53,7 @@ class Channel:
         Raises:
             PortUnavailableError: nothing was sent.
             OutcomeUnknownError: it was sent, and no answer came within the deadline.
-            RoomMissingError: the server holds no such room, or another epoch of it.
+            RoomMissingError: the server holds no such room, another epoch of it, or one not confirmed.
         """
         script = load(name)
         async with self._lock:
@@ -141,8 +145,10 @@ def _refusal(error: ResponseError) -> Exception:
     word = str(error).split(" ", 1)[0]
     if word == "EPOCH":
         return AnotherEpochError(str(error))
-    if word in {"MISSING", "BEHIND", "RECOVERING", "NOGROUP"}:
+    if word in {"MISSING", "BEHIND", "UNCONFIRMED", "RECOVERING", "NOGROUP"}:
         return RoomMissingError(str(error))
     if word in {"LOADING", "READONLY", "MISCONF", "OOM", "BUSY", "MASTERDOWN"}:
         return PortUnavailableError(f"Redis refuses to work now: {word}")
+    if word == "ACL" or isinstance(error, NoPermissionError):  # the former inside a script
+        return NotPermittedError(f"Redis: {error}")
     return error

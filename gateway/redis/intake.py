@@ -118,6 +118,17 @@ class RedisIntake:
         scripts = WaveScripts(self._prefix, wave)
         await _definite(scripts.run(self._reads, "settle", "", [GROUP, *args]))
 
+    async def readmit(self, wave: Wave, entries: Sequence[IntakeEntry]) -> int:
+        """Put entries back that the room has lost."""
+        args = [
+            part
+            for entry in entries
+            for part in (entry.receipt, entry.person.hex(), entry.content.hex(),
+                         entry.accepted_at_us, entry.number, entry.serial, entry.payload)
+        ]  # fmt: skip
+        scripts = WaveScripts(self._prefix, wave)
+        return int(await _definite(scripts.run(self._reads, "readmit", "", [wave.id, *args])))
+
     @property
     def pending_count(self) -> int:
         """How many registrations wait for a batch to leave."""
@@ -211,6 +222,7 @@ def read_entry(wave: Wave, item: list[Any], deliveries: int = 1) -> IntakeEntry:
         deliveries=deliveries,
         number=number(b"number"),
         serial=number(b"serial"),
+        content=_digest(text(b"content")),
     )
 
 

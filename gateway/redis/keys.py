@@ -15,8 +15,8 @@ spent         hash     number -> receipt and serial            none      quota
 intake        stream   accepted, not yet settled               none      intake_cap
 persons       hash     person digest -> receipt (programme)    none      quotas of the programme
 receipts      hash     receipt -> state (programme)            none      quotas of the programme
-policy        hash     revision and document                   none      2 fields
-audit         stream   one record per change                   none      operators' diligence
+policy        hash     revision, document, timer; audit's head  none      6 fields
+audit         stream   one record per action, chained          none      100,000 records
 dead          stream   what the store will never take          none      quota
 settled       stream   recorded, not yet read back             none      100,000 entries
 processes     hash     one row per live process                none      processes, pruned

@@ -4,10 +4,13 @@ Round trips: one to read, one to change; the audit record is written by the same
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from gateway.core.policy import Policy
+from gateway.core.audit import Chain, Record
+from gateway.core.policy import Policy, from_document
+from gateway.core.policy_change import Timer
 from gateway.core.programme import Wave
 from gateway.ports import (
     OutcomeUnknownError,
@@ -20,6 +23,8 @@ from gateway.redis.channel import Channel
 from gateway.redis.keys import key
 from gateway.redis.wave import WaveScripts, policy_numbers, policy_text
 
+PAGE = 500  # audit records read at once
+
 
 class RedisPolicies:
     """``PolicyPort`` on one Redis or Valkey."""
@@ -30,41 +35,79 @@ class RedisPolicies:
 
     async def read(self, wave: Wave) -> PolicyRevision:
         """Return the policy in force."""
-        name = key(self._prefix, wave.programme_id, wave.id, "policy")
-        revision, document = await self._command("HMGET", name, "revision", "document")
+        fields = "revision", "document", "timer", "at_us"
+        answer = await self._command("HMGET", self._key(wave, "policy"), *fields)
+        revision, document, timer, at_us = answer
         if revision is None:
             raise RoomMissingError("no policy: the room has not been made")
-        return PolicyRevision(int(revision), Policy(**json.loads(document)))
+        held = from_document(json.loads(document))
+        return PolicyRevision(int(revision), held, _timer(timer), int(at_us or 0))
 
     async def change(
-        self, wave: Wave, revision: int, policy: Policy, audit: Mapping[str, str]
+        self,
+        wave: Wave,
+        revision: int,
+        policy: Policy,
+        audit: Mapping[str, str],
+        timer: Timer | None = None,
     ) -> PolicyRevision | Stale:
-        """Replace revision ``revision``, and append one audit record in the same step."""
+        """Replace revision ``revision`` and its timer, and append one audit record in the same step."""
         numbers = policy_numbers(policy)
-        record = [part for pair in audit.items() for part in pair]
-        args = [revision, policy_text(policy), len(numbers), *numbers, *record]
-        scripts = WaveScripts(self._prefix, wave)
-        changed, now = await scripts.run(self._channel, "change_policy", "", args)
-        return PolicyRevision(now, policy) if changed else Stale(now)
+        timer_text = json.dumps(asdict(timer), sort_keys=True) if timer else ""
+        args = [revision, policy_text(policy), timer_text, len(numbers), *numbers, *_flat(audit)]
+        changed, now = await self._run(wave, "change_policy", args)
+        return PolicyRevision(now, policy, timer) if changed else Stale(now)
+
+    async def note(self, wave: Wave, audit: Mapping[str, str], *, result_of: int = 0) -> bool:
+        """Append a record of what has changed nothing; the result of a revision once, else False."""
+        return bool(await self._run(wave, "note", [result_of, *_flat(audit)]))
 
     async def audit(self, wave: Wave, count: int) -> Sequence[Mapping[str, str]]:
         """Return the latest audit records, newest first."""
-        name = key(self._prefix, wave.programme_id, wave.id, "audit")
+        name = self._key(wave, "audit")
         entries = await self._command("XREVRANGE", name, "+", "-", "COUNT", count)
-        return [
-            {
-                field.decode(): value.decode()
-                for field, value in zip(flat[::2], flat[1::2], strict=True)
-            }
-            for _, flat in entries
-        ]
+        return [dict(_record(flat)) for _, flat in entries]
+
+    async def chain(self, wave: Wave) -> Chain:
+        """Read all audit records, and say whether each follows from the one before it."""
+        chain = Chain()
+        async for record in self._records(wave):
+            chain.add(record)
+        head = await self._command("HGET", self._key(wave, "policy"), "head")
+        chain.end((head or b"").decode())
+        return chain
+
+    async def _records(self, wave: Wave) -> AsyncIterator[Record]:
+        name, start = self._key(wave, "audit"), "-"
+        while entries := await self._command("XRANGE", name, start, "+", "COUNT", PAGE):
+            for _, flat in entries:
+                yield _record(flat)
+            start = f"({entries[-1][0].decode()}"
 
     async def close(self) -> None:
         """Close the connection."""
         await self._channel.close()
+
+    def _key(self, wave: Wave, name: str) -> str:
+        return key(self._prefix, wave.programme_id, wave.id, name)
+
+    async def _run(self, wave: Wave, name: str, args: Sequence[str | int]) -> Any:
+        return await WaveScripts(self._prefix, wave).run(self._channel, name, "", args)
 
     async def _command(self, *parts: str | int) -> Any:
         try:
             return await self._channel.command(*parts)
         except OutcomeUnknownError as error:
             raise PortUnavailableError(str(error)) from error
+
+
+def _flat(audit: Mapping[str, str]) -> list[str]:
+    return [part for pair in audit.items() for part in pair]
+
+
+def _record(flat: Sequence[bytes]) -> Record:
+    return [(f.decode(), v.decode()) for f, v in zip(flat[::2], flat[1::2], strict=True)]
+
+
+def _timer(text: bytes | None) -> Timer | None:
+    return Timer(**json.loads(text)) if text else None

@@ -1,11 +1,14 @@
-"""Putting a lost room back: the recovery port in Redis. Round trips: two, and one per 500 rows."""
+"""Confirming a room or putting it back: the recovery port in Redis.
+
+Round trips: one to confirm; two to put back, and one per 500 rows.
+"""
 
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.core.checkpoint import Checkpoint, beyond
-from gateway.core.policy import Policy
+from gateway.core.policy import from_document
 from gateway.core.programme import Wave
 from gateway.ports import OutcomeUnknownError, PortUnavailableError, RecordedRow
 from gateway.redis.channel import Channel
@@ -25,9 +28,16 @@ class RedisRecovery:
         """Refuse from now on a room that holds less than the checkpoint."""
         self._fences.expect(wave.id, known.epoch, known.issued, known.accepted)
 
+    async def confirm_room(self, wave: Wave, seen: Sequence[Checkpoint]) -> bool:
+        """Let the room be used on this run of its server; False where it is missing or less."""
+        args = [
+            part for one in seen for part in (one.epoch, one.issued, one.accepted, one.clock_us)
+        ]
+        return bool(await self._run(wave, "confirm_room", args))
+
     async def restore(self, wave: Wave, known: Checkpoint) -> bool:
         """Put the room in place with the least it must have been, closed; False where it stands."""
-        policy = Policy(**known.policy)
+        policy = from_document(known.policy)
         issued = beyond(known)
         fields: Mapping[str, str | int] = {
             "epoch": secrets.token_hex(8),
@@ -48,7 +58,7 @@ class RedisRecovery:
         # The beacon last: the one that was drawn with, whatever the policy says since.
         drawn = ["beacon", known.beacon]
         flat = [part for pair in fields.items() for part in pair] + policy_numbers(policy) + drawn
-        args = [GROUP, policy_text(policy), known.revision, *flat]
+        args = [GROUP, policy_text(policy), known.revision, known.accepted, *flat]
         return bool(await self._run(wave, "restore", args))
 
     async def restore_rows(self, wave: Wave, rows: Sequence[RecordedRow]) -> None:
@@ -61,10 +71,10 @@ class RedisRecovery:
         ]  # fmt: skip
         await self._run(wave, "restore_rows", [wave.id, *args])
 
-    async def reopen(self, wave: Wave, known: Checkpoint, audit: Mapping[str, str]) -> int:
+    async def reopen(self, wave: Wave, audit: Mapping[str, str]) -> int:
         """Let people in again; answer how many acknowledged registrations were not found."""
         record = [part for pair in audit.items() for part in pair]
-        _, missing = await self._run(wave, "reopen", [known.accepted, *record])
+        _, missing = await self._run(wave, "reopen", record)
         return int(missing)
 
     async def close(self) -> None:
@@ -72,7 +82,7 @@ class RedisRecovery:
         await self._channel.close()
 
     async def _run(self, wave: Wave, name: str, args: Sequence[str | bytes | int]) -> Any:
-        # All three may be repeated, so an unknown outcome is one to retry.
+        # All four may be repeated, so an unknown outcome is one to retry.
         try:
             return await WaveScripts(self._prefix, wave).run(self._channel, name, "", args)
         except OutcomeUnknownError as error:

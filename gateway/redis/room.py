@@ -58,13 +58,14 @@ class RedisRooms:
         self._visits = Channel(url, deadline_s=VISITOR_DEADLINE_S)
         self._batchers: dict[str, _Batchers] = {}
 
-    async def create(self, wave: Wave) -> None:
-        """Make the room unless it exists; the first maker's times and policy stay."""
+    async def create(self, wave: Wave) -> bool:
+        """Make the room, and say so, unless it exists; the first maker's times and policy stay."""
         moments = wave.prequeue_at, wave.opens_at, wave.closes_at
         times = [moment_text(moment) for moment in moments]
         document = [policy_text(wave.policy), *policy_numbers(wave.policy)]
         scripts = WaveScripts(self._prefix, wave)
-        await scripts.run(self._ticks, "create", secrets.token_hex(8), [GROUP, *times, *document])
+        args = [GROUP, *times, *document]
+        return bool(await scripts.run(self._ticks, "create", secrets.token_hex(8), args))
 
     async def tick(self, wave: Wave, present: Sequence[int]) -> Snapshot:
         """Report who checked in, get the room's state."""

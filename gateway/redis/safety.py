@@ -6,7 +6,7 @@ Checked at start and every ten seconds: a server that loses its promise in mid-r
 from dataclasses import dataclass
 
 from gateway.ports import OutcomeUnknownError, PortUnavailableError
-from gateway.redis.channel import Channel
+from gateway.redis.channel import Channel, NotPermittedError
 
 WANTED = (
     ("appendonly", "yes", "CONFIG SET appendonly yes, and the same in the server's file"),
@@ -17,6 +17,7 @@ WANTED = (
         "CONFIG SET maxmemory-policy noeviction, and the same in the server's file",
     ),
 )
+PERMISSIONS = "config|get and info"  # the scripts ask INFO, too: which run of the server is it?
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,9 @@ class RedisSafety:
             info = await self._channel.command("INFO", "persistence")
         except OutcomeUnknownError as error:
             raise PortUnavailableError(str(error)) from error
+        except NotPermittedError:
+            cure = "ACL SETUSER <our user> +config|get +info"
+            return (Finding("permissions", "too few", PERMISSIONS, cure),)
         found = {
             name.decode(): value.decode()
             for name, value in zip(answer[::2], answer[1::2], strict=True)

@@ -75,7 +75,18 @@ class SealedIntake:
         """Let the intake go of decided entries."""
         await self._inner.settle(wave, settled)
 
-    def _seal(self, wave: Wave, item: Registration) -> bytes:
+    async def readmit(self, wave: Wave, entries: Sequence[IntakeEntry]) -> int:
+        """Put entries back that the room has lost, sealed as they were."""
+        if self._encrypt:
+            entries = [self._seal_again(wave, entry) for entry in entries]
+        return await self._inner.readmit(wave, entries)
+
+    def _seal_again(self, wave: Wave, entry: IntakeEntry) -> IntakeEntry:
+        if sealing.is_sealed(entry.payload):  # its key is missing: it was never opened
+            return entry
+        return replace(entry, payload=self._seal(wave, entry))
+
+    def _seal(self, wave: Wave, item: Registration | IntakeEntry) -> bytes:
         key_id, key = self._sealing[wave.programme_id]
         nonce = self._token_bytes(sealing.NONCE_BYTES)
         bound = sealing.associated_data(wave.programme_id, wave.id, item.receipt, key_id)

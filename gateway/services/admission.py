@@ -77,6 +77,7 @@ class Ticker:
         if snapshot.revision != room.revision:
             read = await self._policies.read(room.wave)
             room.policy, room.revision = read.policy, read.revision
+            room.timer, room.changed_at_us = read.timer, read.at_us
         if room.wants_left():
             room.take_left(await self._port.left(room.wave))
 

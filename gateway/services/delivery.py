@@ -16,6 +16,7 @@ from gateway.core import delivery as rules
 from gateway.core.breaker import Circuit
 from gateway.core.programme import Wave
 from gateway.ports import (
+    FencedError,
     IntakeEntry,
     IntakePort,
     PortError,
@@ -26,8 +27,11 @@ from gateway.ports import (
     StorePort,
 )
 from gateway.services.delivery_gate import Gate, now_us
+from gateway.services.delivery_hand import Hand
 from gateway.services.delivery_lanes import Lanes, now_s
 from gateway.services.delivery_meter import DeliveryMeter, Failure
+
+LOOK_AGAIN_S = 0.5  # after what was fenced off could not be put back
 
 
 class Delivery:
@@ -43,14 +47,21 @@ class Delivery:
         max_per_s: int,
         batch_max: int,
         slots: int = 1,
+        hand: Hand | None = None,
         meter: DeliveryMeter,
         rng: random.Random,
         now_us: Callable[[], int],  # wall clock: ages are measured with it, nothing is decided
         reclaim_idle_s: float = 30.0,  # above put_s_max: a batch under way is not idle
         put_s_max: float = 15.0,
     ) -> None:
+        waves = list(waves)
+        self._hand = hand or Hand(consumer, intake, store, waves)
         self._lanes = Lanes(
-            intake, waves, consumer, reclaim_idle_s=reclaim_idle_s, meter=meter, rng=rng
+            *(intake, waves, consumer),
+            hand=self._hand,
+            reclaim_idle_s=reclaim_idle_s,
+            meter=meter,
+            rng=rng,
         )
         self._store = store
         self._max_per_s = max_per_s
@@ -75,7 +86,12 @@ class Delivery:
     def told(self) -> dict[str, Any]:
         """Return how it stands, for the table of processes."""
         capacity_per_s = self.capacity_per_s()
-        return {"circuit": self.circuit, "batches": self._held, "capacity_per_s": capacity_per_s}
+        return {
+            "circuit": self.circuit,
+            "batches": self._held,
+            "capacity_per_s": capacity_per_s,
+            "fences": self._hand.told(),
+        }
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until told to stop; the puts under way are finished and settled first.
@@ -106,6 +122,7 @@ class Delivery:
         try:
             await self._deliver(rows, stop)
         finally:
+            self._hand.let_go(rows)
             self._held -= 1
             self._gate.wake()
 
@@ -126,6 +143,9 @@ class Delivery:
                 self._meter.failure(Failure.STORE)
                 work.append(batch)
                 price = len(batch)
+            except FencedError:
+                work += await self._sort_out(batch, stop)
+                price = 0
             except Exception as error:  # noqa: BLE001  one poisoned row must not stop the others
                 self._meter.failure(Failure.BATCH)
                 price = 0
@@ -138,6 +158,21 @@ class Delivery:
             else:
                 if outcomes is not None:
                     await self._settle(batch, outcomes)
+
+    async def _sort_out(
+        self, batch: Sequence[IntakeEntry], stop: asyncio.Event
+    ) -> list[Sequence[IntakeEntry]]:
+        """Return the batch without what a recovery has fenced off, which goes back into the intake."""
+        while True:
+            try:
+                left = await self._hand.sort_out(batch)
+            except PortError:
+                self._meter.failure(Failure.INTAKE)
+                if stop.is_set():
+                    return []
+                await _pause(stop, LOOK_AGAIN_S)
+            else:
+                return [left] if left else []
 
     async def _put_when_due(
         self, batch: Sequence[IntakeEntry], price: int, stop: asyncio.Event

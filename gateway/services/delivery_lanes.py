@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from gateway.core import delivery as rules
 from gateway.core.programme import Wave
 from gateway.ports import IntakeEntry, IntakePort, PortError, Recording, Settled
+from gateway.services.delivery_hand import Hand
 from gateway.services.delivery_meter import DeliveryMeter, Failure
 
 IDLE_MS = 200  # with nothing to do, one read waits so long: the delay of other waves, and of a stop
@@ -37,6 +38,7 @@ class Lanes:
         waves: Iterable[Wave],
         consumer: str,
         *,
+        hand: Hand,
         reclaim_idle_s: float,
         meter: DeliveryMeter,
         rng: random.Random,
@@ -45,6 +47,7 @@ class Lanes:
         self._lanes = [Lane(wave) for wave in waves]
         self._by_wave = {lane.wave.id: lane for lane in self._lanes}
         self._consumer = consumer
+        self._hand = hand
         self._reclaim_idle_s = reclaim_idle_s
         self._meter = meter
         self._rng = rng
@@ -97,6 +100,7 @@ class Lanes:
 
     async def _take(self, lane: Lane, count: int, block_ms: int) -> Sequence[IntakeEntry]:
         """Return entries of one wave, those first that somebody began and did not finish."""
+        fence = self._hand.fence(lane.wave.programme_id)
         try:
             taken = await self._reclaim(lane, count) if lane.reclaim_at_s <= now_s() else ()
             taken = taken or await self._intake.read(lane.wave, self._consumer, count, block_ms)
@@ -104,7 +108,7 @@ class Lanes:
             self._shut(lane)
             return ()
         lane.failures = 0
-        return taken
+        return self._hand.take(taken, fence)
 
     async def _reclaim(self, lane: Lane, count: int) -> Sequence[IntakeEntry]:
         idle_ms = round(self._reclaim_idle_s * 1_000)

@@ -1,37 +1,30 @@
-"""What operators see and change: how all waves stand, and the policy of each, with its revision.
+"""What operators see: how all waves stand, and what this process is good for. One round trip.
 
-A change is validated as a whole, compared with the revision it was made for, and written together
-with its audit record in one step. Round trips: status one, policy one, change two, audit one a wave.
+``changes`` is how policies are changed.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from gateway.core.checkpoint import take, to_json
-from gateway.core.clock import iso
-from gateway.core.policy import Policy, Violation, diff, validate
 from gateway.core.programme import Wave
-from gateway.ports import PolicyPort, PolicyRevision, PortError, Stale
+from gateway.ports import PortError
 from gateway.services.overview import age_s, alarms, doubt, fleet, overview, share
 from gateway.services.rooms import LiveRoom, Rooms
 
-AUDIT_COUNT = 100  # records told at once
-
-TOLD = ("process", "pid", "accepting", "revisions", "snapshot_age_s", "age_s")  # of each process
+TOLD = (
+    "process",
+    "pid",
+    "accepting",
+    "revisions",
+    "shedding",
+    "snapshot_age_s",
+    "age_s",
+)  # of each process
 
 TOLD_OF_DELIVERY = ("process", "pid", "delivery", "reconciler", "age_s")
-
-Changes = Mapping[str, tuple[Any, Any]]  # field -> (before, after)
-
-
-class AuditedPolicies(PolicyPort, Protocol):
-    """Policies and the records of who changed them. When it is down, nothing is told: it raises."""
-
-    async def audit(self, wave: Wave, count: int) -> Sequence[Mapping[str, str]]:
-        """Return the latest records, newest first: revision, at_us, and what ``change`` was given."""
 
 
 class ProcessesPort(Protocol):
@@ -63,28 +56,18 @@ class Readiness:
     reasons: tuple[str, ...]  # why not; empty when all is well
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyChange:
-    """A change made, or what it would make."""
-
-    revision: int  # in force after it; the one read, when nothing was written
-    policy: Policy
-    changes: Changes  # empty: it was so already, and nothing was written
-
-
 class Operations:
-    """Status, policy and audit of all waves, as one process sees them."""
+    """The status of all waves, as one process sees them."""
 
     def __init__(
         self,
         rooms: Rooms,
-        policies: AuditedPolicies,
         processes: ProcessesPort,
         condition: Condition,
         *,
         now_us: Callable[[], int],
     ) -> None:
-        self._rooms, self._policies, self._processes = rooms, policies, processes
+        self._rooms, self._processes = rooms, processes
         self._condition = condition
         self._now_us = now_us
 
@@ -110,6 +93,7 @@ class Operations:
             "pid": self._condition.pid,
             "accepting": self.readiness().accepting,
             "revisions": {room.wave.id: room.revision for room in self._rooms},
+            "shedding": self._condition.shedding,
             "shares": {room.wave.id: share(room) for room in self._rooms},
             "snapshot_age_s": max((age_s(room) or 0.0 for room in self._rooms), default=0.0),
         }
@@ -163,69 +147,6 @@ class Operations:
             "deliveries": [_told(row, TOLD_OF_DELIVERY) for row in deliveries],
         }
 
-    async def read_policy(self, room: LiveRoom) -> PolicyRevision:
-        """Return the policy in force."""
-        return await self._policies.read(room.wave)
-
-    async def change_policy(
-        self,
-        room: LiveRoom,
-        revision: int,
-        changes: Mapping[str, Any],
-        *,
-        who: str,
-        reason: str,
-        origin: str,
-        dry_run: bool = False,
-    ) -> PolicyChange | Stale | tuple[Violation, ...]:
-        """Change some fields of revision ``revision``, or say everything that is wrong with them."""
-        base = await self._policies.read(room.wave)
-        if base.revision != revision:
-            return Stale(base.revision)
-        policy = validate(changes, base.policy)
-        if not isinstance(policy, Policy):
-            return policy
-        changed = diff(base.policy, policy)
-        if dry_run or not changed:
-            return PolicyChange(revision, policy, changed)
-        audit = {"who": who, "origin": origin, "reason": reason, "changes": json.dumps(changed)}
-        answer = await self._policies.change(room.wave, revision, policy, audit)
-        if isinstance(answer, Stale):
-            return answer
-        return PolicyChange(answer.revision, policy, changed)
-
-    async def audit(self, only: LiveRoom | None = None) -> list[dict[str, Any]]:
-        """Return the latest records of one wave or of all, newest first."""
-        rooms = list(self._rooms) if only is None else [only]
-        records = [
-            (int(record["at_us"]), _record(room, record))
-            for room in rooms
-            for record in await self._policies.audit(room.wave, AUDIT_COUNT)
-        ]
-        records.sort(key=lambda pair: pair[0], reverse=True)
-        return [record for _, record in records[:AUDIT_COUNT]]
-
 
 def _told(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: row[name] for name in names if name in row}
-
-
-def _record(room: LiveRoom, record: Mapping[str, str]) -> dict[str, Any]:
-    changes = json.loads(record.get("changes", "{}"))
-    if "dead_before" in record:
-        changes["dead_letters"] = int(record["dead_before"]), int(record["dead_after"])
-    return {
-        "wave": room.wave.id,
-        "revision": int(record["revision"]),
-        "at": iso(int(record["at_us"]), room.programme.zone),
-        "who": record.get("who", ""),
-        "origin": record.get("origin", ""),
-        "reason": record.get("reason", ""),
-        "changes": describe(changes),
-        **({"did": record["did"]} if "did" in record else {}),
-    }
-
-
-def describe(changes: Changes) -> dict[str, dict[str, Any]]:
-    """Return changes as operators read them: field -> before and after."""
-    return {name: {"before": before, "after": after} for name, (before, after) in changes.items()}

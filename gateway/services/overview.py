@@ -85,8 +85,18 @@ def overview(room: LiveRoom) -> dict[str, Any]:
         "stale": room.stale,
         "revision": room.revision,
         "policy": to_document(room.policy),
+        "timer": _timer(room),
         **({"phase": None} if snapshot is None else _seen(room, snapshot)),
     }
+
+
+def _timer(room: LiveRoom) -> dict[str, Any] | None:
+    """Return what goes back by itself, and when; null: nothing does."""
+    timer = room.timer
+    if timer is None:
+        return None
+    until = iso(timer.until_us, room.programme.zone)
+    return {"until": until, "fields": dict(timer.fields), "who": timer.who}
 
 
 def _seen(room: LiveRoom, snapshot: Snapshot) -> dict[str, Any]:

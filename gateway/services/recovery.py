@@ -1,14 +1,17 @@
-"""Keeping rooms: who makes them, takes their checkpoints, and puts them back when Redis lost them.
+"""Keeping rooms: who makes them, takes their checkpoints, confirms them, and puts lost ones back.
 
-Only delivery does this, because only it has the store. A room that is missing or holds less than was
-seen stays closed until every registration in the store counts again; then numbers go on behind all
-that were ever given, so that old tickets keep their order.
+Only delivery does this, because only it has the store. After each start of its server a room stays
+closed until it was compared with its checkpoint and with what living processes know. One that is missing
+or holds less stays closed until every registration in the store counts again; then numbers go on behind
+all that were ever given, so that old tickets keep their order.
 """
 
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
 
 from gateway.core.checkpoint import Checkpoint, from_json, merge, take, to_json
 from gateway.core.form import content_digest
@@ -19,15 +22,45 @@ from gateway.ports import (
     PolicyPort,
     PortError,
     RecordedRow,
-    RecoveryPort,
     RoomMissingError,
     RoomPort,
 )
+from gateway.services.delivery_hand import Hand
 from gateway.services.operations import ProcessesPort
 
 EVERY_S = 1.0
-LISTEN_S = 1.2  # how long the processes that live are listened to before a room is put back
+# How long the processes that live are listened to: by then each has probed Redis, and told its row.
+LISTEN_S = 1.3
+HAND_OVER_S_MAX = (
+    5.0  # for living deliveries to put back what they have in hand; a silent one is dead by then
+)
+LOOK_S = 0.1
 ROWS = 500
+
+
+class RecoveryPort(Protocol):
+    """Confirming rooms, putting lost ones back. When it is down: they stay closed, and it is tried again."""
+
+    def expect(self, wave: Wave, known: Checkpoint) -> None:
+        """Refuse from now on a room that holds less than the checkpoint."""
+
+    async def confirm_room(self, wave: Wave, seen: Sequence[Checkpoint]) -> bool:
+        """Let a room be used until its server starts again; False where it is missing, or less than seen.
+
+        One that is less is closed by the same step.
+        """
+
+    async def restore(self, wave: Wave, known: Checkpoint) -> bool:
+        """Put the room in place with the least it must have been, closed to everybody.
+
+        False where it stands already, put back by another process.
+        """
+
+    async def restore_rows(self, wave: Wave, rows: Sequence[RecordedRow]) -> None:
+        """Count what the store has: persons, receipts, spent passes."""
+
+    async def reopen(self, wave: Wave, audit: Mapping[str, str]) -> int:
+        """Let people in again; answer how many acknowledged registrations were not found."""
 
 
 class Keeper:
@@ -41,12 +74,14 @@ class Keeper:
         processes: ProcessesPort,
         recovery: RecoveryPort,
         archive: ArchivePort,
+        hand: Hand,
         pepper: bytes,
         report: Callable[[Wave, Checkpoint, int], None],
     ) -> None:
         self._programmes = programmes
         self._rooms, self._policies, self._processes = rooms, policies, processes
         self._recovery, self._archive = recovery, archive
+        self._hand = hand
         self._pepper = pepper
         self._report = report
         self._taken: dict[str, Checkpoint] = {}
@@ -62,6 +97,7 @@ class Keeper:
         for wave in (wave for programme in self._programmes for wave in programme.waves):
             if wave.id in self._taken:
                 self._recovery.expect(wave, self._taken[wave.id])
+        await self._hand.look()
         await self.keep()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -74,22 +110,35 @@ class Keeper:
                     await stop.wait()
 
     async def keep(self) -> None:
-        """Look at every room once: take its checkpoint, or put it back."""
+        """Look at every room once: take its checkpoint, or confirm it, or put it back."""
         taken: dict[str, Checkpoint] = {}
+        doubted: list[tuple[Programme, list[Wave]]] = []
         for programme in self._programmes:
-            lost = []
+            waves = []
             for wave in programme.waves:
                 try:
                     taken[wave.id] = await self._take(wave)
                 except RoomMissingError:
-                    lost.append(wave)
-            if lost:
-                await self._put_back(programme, lost)
+                    if not await self._make(wave):
+                        waves.append(wave)
+            if waves:
+                doubted.append((programme, waves))
+        if doubted:
+            await asyncio.sleep(LISTEN_S)  # what living processes know is more recent
+        for programme, waves in doubted:
+            await self._confirm_or_put_back(programme, waves)
+        await self._save(taken)
+        await self._hand.look()  # another delivery may have put a room back
+
+    async def _save(self, taken: Mapping[str, Checkpoint]) -> None:
         changed = {wave_id: one for wave_id, one in taken.items() if self._is_news(wave_id, one)}
         if changed:
             documents = {wave_id: json.dumps(to_json(one)) for wave_id, one in changed.items()}
             await self._archive.save_checkpoints(documents)
-            self._taken |= changed
+        for wave_id in taken.keys() - changed.keys():  # an older copy may lack nothing but time
+            before = self._taken[wave_id]
+            self._taken[wave_id] = replace(before, clock_us=taken[wave_id].clock_us)
+        self._taken |= changed
 
     def _is_news(self, wave_id: str, one: Checkpoint) -> bool:
         """Whether anything but time has moved."""
@@ -108,21 +157,24 @@ class Keeper:
         policy = (await self._policies.read(wave)).policy
         return take(snapshot, policy, self._taken.get(wave.id))
 
-    async def _put_back(self, programme: Programme, lost: Sequence[Wave]) -> None:
-        new = [wave for wave in lost if wave.id not in self._taken]
-        for wave in new:
-            if not await self._seen(wave):
-                await self._rooms.create(wave)
+    async def _make(self, wave: Wave) -> bool:
+        """Make a room that nobody has ever seen; False: somebody has, or it is there."""
+        if wave.id in self._taken or await self._seen(wave):
+            return False
+        return await self._rooms.create(wave)
+
+    async def _confirm_or_put_back(self, programme: Programme, doubted: Sequence[Wave]) -> None:
         known = {}
-        if any(wave.id in self._taken for wave in lost):
-            await asyncio.sleep(LISTEN_S)  # what living processes know is more recent
-        for wave in lost:
+        for wave in doubted:
             seen = [*await self._seen(wave), *filter(None, [self._taken.get(wave.id)])]
+            if await self._recovery.confirm_room(wave, seen):
+                continue
             if seen and await self._recovery.restore(wave, merge(seen)):
                 known[wave.id] = merge(seen)
         if known:
+            await self._take_in_hand(programme)
             await self._count_again(programme)
-        for wave in lost:
+        for wave in doubted:
             if wave.id in known:
                 await self._reopen(wave, known[wave.id])
 
@@ -133,6 +185,24 @@ class Keeper:
             for row in await self._processes.alive()
             if wave.id in row.get("rooms", {})
         ]
+
+    async def _take_in_hand(self, programme: Programme) -> None:
+        """Have no row committed uncounted from here on, and what living deliveries hold in the intake."""
+        fence = await self._archive.raise_fence(programme.id)
+        clock = asyncio.get_running_loop().time
+        deadline_s = clock() + HAND_OVER_S_MAX
+        await self._hand.look()
+        while not await self._is_handed_over(programme, fence) and clock() < deadline_s:
+            await asyncio.sleep(LOOK_S)
+            await self._hand.look()  # somebody else may put the same rooms back, and wait for us
+
+    async def _is_handed_over(self, programme: Programme, fence: int) -> bool:
+        others = [
+            row["delivery"].get("fences", {})
+            for row in await self._processes.alive()
+            if "delivery" in row and row["process"] != self._hand.process
+        ]
+        return all(fences.get(programme.id, 0) >= fence for fences in others)
 
     async def _count_again(self, programme: Programme) -> None:
         """Have every registration of the programme count, in whichever wave, before any room opens."""
@@ -165,5 +235,5 @@ class Keeper:
             "since_us": str(taken.at_us if taken else 0),
             "until_us": str(known.at_us),
         }
-        missing = await self._recovery.reopen(wave, known, audit)
+        missing = await self._recovery.reopen(wave, audit)
         self._report(wave, known, missing)

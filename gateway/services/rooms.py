@@ -12,6 +12,7 @@ from gateway.core.calling import NEAR_STOCKS
 from gateway.core.clock import iso
 from gateway.core.draw import Draw, commitment, draw_secret, seed
 from gateway.core.policy import RATE_MILLI, Policy
+from gateway.core.policy_change import Timer
 from gateway.core.programme import Programme, Wave
 from gateway.core.snapshot import Snapshot
 from gateway.ports import PortUnavailableError
@@ -35,6 +36,8 @@ class LiveRoom:
     policy: Policy
     snapshot: Snapshot | None = None
     revision: int = 0  # of `policy`
+    changed_at_us: int = 0  # when it came into force; 0: with the room
+    timer: Timer | None = None  # what of it goes back by itself
     advance: pacing.Advance = field(default_factory=pacing.Advance)
     _left: bytearray = field(default_factory=bytearray)  # bitmap by number, as Redis keeps it
     _left_known: int = -1  # how many had ended when it was read

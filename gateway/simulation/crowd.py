@@ -50,11 +50,11 @@ def gather(
         arrives_s=comes_s[person],
         person=person,
         habit=habit[person],
-        **_traits(person, no_shows, rng),
+        **_traits(person, profile.compression, no_shows, rng),
     )
 
 
-def incumbents(count: int, *, no_shows: float, rng: np.random.Generator) -> Crowd:
+def incumbents(profile: Profile, count: int, *, no_shows: float, rng: np.random.Generator) -> Crowd:
     """Draw patient people who have come already: tickets ``0 … count - 1`` of a room in full swing."""
     person = np.arange(count)
     nobody = np.zeros(count, dtype=np.int64)
@@ -62,7 +62,7 @@ def incumbents(count: int, *, no_shows: float, rng: np.random.Generator) -> Crow
         arrives_s=np.full(count, -np.inf),
         person=person,
         habit=nobody,
-        **_traits(person, no_shows, rng),
+        **_traits(person, profile.compression, no_shows, rng),
     )
 
 
@@ -81,18 +81,21 @@ def _arrivals_s(profile: Profile, shares: Floats, hours: float) -> Floats:
     return np.asarray(np.interp(shares * come[-1], come, grid))
 
 
-def _traits(person: Integers, no_shows: float, rng: np.random.Generator) -> dict[str, Any]:
+def _traits(
+    person: Integers, compression: float, no_shows: float, rng: np.random.Generator
+) -> dict[str, Any]:
     """Draw what each ticket's holder is like; patience and form are the person's, on all its devices."""
     count = len(person)
     people = int(person.max()) + 1 if count else 0
     form_s = rng.lognormal(np.log(arrivals.FORM_MEDIAN_S), arrivals.FORM_SIGMA, people)
     mistaken = rng.random(people) < arrivals.MISTAKEN
     form_s[mistaken] += arrivals.MISTAKE_S
+    form_s /= compression
     form_s[rng.random(people) < arrivals.ABANDONS] = np.inf
     sends = 1 + mistaken + (rng.random(people) < arrivals.SENDS_TWICE)
     return {
         "shows": rng.random(count) >= no_shows,
-        "patience_s": rng.exponential(arrivals.PATIENCE_S, people)[person],
+        "patience_s": rng.exponential(arrivals.PATIENCE_S / compression, people)[person],
         "says_goodbye": (rng.random(people) >= arrivals.LEAVES_SILENTLY)[person],
         "form_s": form_s[person],
         "sends": sends[person],

@@ -67,7 +67,7 @@ def make_day(
     )
     if room.issued:
         start_s = (room.last_us - room.opens_at_us) / 1_000_000
-        there = incumbents(room.issued, no_shows=scenario.no_shows, rng=rng)
+        there = incumbents(scenario.profile, room.issued, no_shows=scenario.no_shows, rng=rng)
         crowd = together(there, _coming_after(crowd, start_s))
     day = Day(
         make_world(room),

@@ -30,7 +30,11 @@ class HttpStore:
         self._quiet_until_s = 0.0
 
     async def put(self, rows: Sequence[IntakeEntry]) -> Sequence[RowOutcome]:
-        """Send the rows, and write down what the service has recorded; one outcome per row."""
+        """Send the rows, and write down what the service has recorded; one outcome per row.
+
+        What is under way while a recovery counts is not called back: it counts by being put back.
+        """
+        await self._ledger.check(rows)
         try:
             async with asyncio.timeout(self._deadline_s):
                 outcomes = await put_fitting(rows, self._each if self._singly else self._batch)
@@ -44,6 +48,14 @@ class HttpStore:
         if recorded:
             await self._ledger.note(recorded)
         return outcomes
+
+    async def fences(self, programme_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return the fences of these programmes."""
+        return await self._ledger.fences(programme_ids)
+
+    async def raise_fence(self, programme_id: str) -> int:
+        """Have no row sent from now on that was read before."""
+        return await self._ledger.raise_fence(programme_id)
 
     async def save_checkpoints(self, documents: Mapping[str, str]) -> None:
         """Keep the latest checkpoint of each wave."""

@@ -5,13 +5,21 @@ content digest, numbers; nothing of the form. A row is on disk here before its r
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from gateway.ports import IntakeEntry
-from gateway.stores.rows import PERSON_BYTES
-from gateway.stores.sqlite import CHECKPOINTS, KEPT_CHECKPOINTS, SAVE, standing_of
+from gateway.stores.rows import PERSON_BYTES, check_fences
+from gateway.stores.sqlite import (
+    CHECKPOINTS,
+    FENCES,
+    KEPT_CHECKPOINTS,
+    SAVE,
+    fences_of,
+    raised,
+    standing_of,
+)
 from gateway.stores.sqlite_file import Schema, SqliteFile, writing
 
 LEDGER = f"""
@@ -27,7 +35,8 @@ CREATE TABLE recorded (
     serial         INTEGER NOT NULL
 ) STRICT
 """
-SCHEMA = Schema(0x7267_6C64, 1, (LEDGER, CHECKPOINTS), "ledger of a registration service")  # "rgld"
+STEPS = ((LEDGER, CHECKPOINTS), (FENCES,))
+SCHEMA = Schema(0x7267_6C64, STEPS, "ledger of a registration service")  # "rgld"
 NOTE = "INSERT INTO recorded VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 NOTED = """
 SELECT receipt, wave_id, programme_id, person, content, accepted_at_us, recorded_at_us, number, serial
@@ -45,8 +54,20 @@ class Ledger:
         self._now_us = now_us
         self._content = content  # keyed digest of a form, 16 bytes
 
-    async def note(self, rows: Iterable[IntakeEntry]) -> None:
-        """Write down what the service has recorded; what is written already stays."""
+    async def check(self, rows: Sequence[IntakeEntry]) -> None:
+        """Let pass what may be sent.
+
+        Raises:
+            FencedError: a row was read before a recovery.
+        """
+        check_fences(rows, await self._file.run(fences_of))
+
+    async def note(self, rows: Sequence[IntakeEntry]) -> None:
+        """Write down what the service has recorded; what is written already stays.
+
+        Raises:
+            FencedError: it is written down, but a recovery has counted while it was under way.
+        """
         now_us = self._now_us()
         lines = [
             (
@@ -56,6 +77,16 @@ class Ledger:
             for row in rows
         ]
         await self._file.run(writing(NOTE, lines))
+        await self.check(rows)
+
+    async def fences(self, programme_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return the fences of these programmes."""
+        found = await self._file.run(fences_of)
+        return {each: found.get(each, 0) for each in programme_ids}
+
+    async def raise_fence(self, programme_id: str) -> int:
+        """Have no row sent from now on that was read before."""
+        return await self._file.run(partial(raised, programme_id=programme_id, us=self._now_us()))
 
     async def save_checkpoints(self, documents: Mapping[str, str]) -> None:
         """Keep the latest checkpoint of each wave."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutcome
-from gateway.stores.rows import collision, kept, misfit
+from gateway.stores.rows import check_fences, collision, kept, misfit
 
 
 class MemoryStore:
@@ -16,11 +16,25 @@ class MemoryStore:
         self._persons: set[tuple[str, bytes]] = set()
         self._now_us = now_us
         self._checkpoints: dict[str, str] = {}
+        self._fences: dict[str, int] = {}
 
     async def put(self, rows: Sequence[IntakeEntry]) -> Sequence[RowOutcome]:
         """Record the rows; one outcome per row, in their order."""
         await self.probe()
+        check_fences(rows, self._fences)
         return [self._record(row) for row in rows]
+
+    async def fences(self, programme_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return the fences of these programmes."""
+        await self.probe()
+        return {each: self._fences.get(each, 0) for each in programme_ids}
+
+    async def raise_fence(self, programme_id: str) -> int:
+        """Have no row committed from now on that was read before."""
+        await self.probe()
+        fence = max(self._fences.get(programme_id, 0) + 1, self._now_us())
+        self._fences[programme_id] = fence
+        return fence
 
     async def save_checkpoints(self, documents: Mapping[str, str]) -> None:
         """Keep the latest checkpoint of each wave."""

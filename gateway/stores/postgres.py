@@ -20,7 +20,14 @@ from asyncpg import (
 
 from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutcome
 from gateway.stores.postgres_pool import Connection, PostgresPool
-from gateway.stores.rows import PROBE, PROBES, PROBES_ANSWERED, collision, put_fitting
+from gateway.stores.rows import (
+    PROBE,
+    PROBES,
+    PROBES_ANSWERED,
+    check_fences,
+    collision,
+    put_fitting,
+)
 
 COLUMNS = "receipt, wave_id, programme_id, person, payload, accepted_at_us, number, serial"
 KINDS = ("text", "text", "text", "bytea", "text", "bigint", "bigint", "bigint")
@@ -48,8 +55,18 @@ SAVE = """
 INSERT INTO checkpoints VALUES ($1, $2)
 ON CONFLICT (wave_id) DO UPDATE SET document = excluded.document
 """
+# Shared with other batches, and held until the commit: whoever raises a fence waits for those on their way.
+FENCES = "SELECT programme_id, fence FROM fences WHERE programme_id = ANY ($1) ORDER BY 1 FOR SHARE"
+FIRST_FENCES = "INSERT INTO fences SELECT unnest($1::text[]), 0 ON CONFLICT DO NOTHING"
+KEPT_FENCES = "SELECT programme_id, fence FROM fences WHERE programme_id = ANY ($1)"
+RAISE = """
+INSERT INTO fences VALUES ($1, $2)
+ON CONFLICT (programme_id) DO UPDATE SET fence = greatest(fences.fence + 1, excluded.fence) RETURNING fence
+"""
 MAY_DELETE = "SELECT has_table_privilege('registrations', 'DELETE')"
-MAY_SAVE = "SELECT has_table_privilege('checkpoints', 'UPDATE')"
+MAY_SAVE = """
+SELECT bool_and(has_table_privilege(name, 'UPDATE')) FROM unnest('{checkpoints,fences}'::text[]) AS name
+"""
 
 # Of the row, not of the server: a constraint, a value, a view's check, or a trigger that says no.
 ROW_ERRORS = (
@@ -73,7 +90,18 @@ class PostgresStore:
     async def put(self, rows: Sequence[IntakeEntry]) -> Sequence[RowOutcome]:
         """Commit the rows in one transaction; one outcome per row, in their order."""
         async with self._pool.transaction() as db:
-            return await put_fitting(rows, partial(self._record, db))
+            return await put_fitting(rows, partial(self._put, db))
+
+    async def fences(self, programme_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return the fences of these programmes."""
+        async with self._pool.transaction() as db:
+            found = dict(await db.fetch(KEPT_FENCES, list(programme_ids)))
+        return {each: found.get(each, 0) for each in programme_ids}
+
+    async def raise_fence(self, programme_id: str) -> int:
+        """Have no row committed from now on that was read before."""
+        async with self._pool.transaction() as db:
+            return int(await db.fetchval(RAISE, programme_id, self._now_us()))
 
     async def save_checkpoints(self, documents: Mapping[str, str]) -> None:
         """Keep the latest checkpoint of each wave."""
@@ -104,7 +132,9 @@ class PostgresStore:
         """
         async with self._pool.transaction() as db:
             if not await db.fetchval(MAY_SAVE):
-                raise PortUnavailableError("PostgreSQL: the role may not keep checkpoints")
+                raise PortUnavailableError(
+                    "PostgreSQL: the role may not keep checkpoints and fences"
+                )
             taking_back = db.transaction()
             await taking_back.start()
             outcomes = [(await self._record(db, [row]))[0].recording for row in PROBES]
@@ -119,6 +149,15 @@ class PostgresStore:
     async def close(self) -> None:
         """Close the connections."""
         await self._pool.close()
+
+    async def _put(self, db: Connection, rows: Sequence[IntakeEntry]) -> list[RowOutcome]:
+        programmes = sorted({row.programme_id for row in rows})
+        fences = dict(await db.fetch(FENCES, programmes))
+        if len(fences) < len(programmes):  # a line that is not there cannot be held
+            await db.execute(FIRST_FENCES, programmes)
+            fences = dict(await db.fetch(FENCES, programmes))
+        check_fences(rows, fences)
+        return await self._record(db, rows)
 
     async def _record(self, db: Connection, rows: Sequence[IntakeEntry]) -> list[RowOutcome]:
         """Insert rows, or halve them until the one that is refused stands alone."""

@@ -1,10 +1,10 @@
 -- Schema 1 of the registration store in PostgreSQL.
 --
--- `gateway deliver` runs this by itself where its role may create tables. An owner who grants no more
--- than is needed runs it with psql, and then:
+-- `gateway deliver` runs this, and postgres-2.sql after it, by itself where its role may create tables. An
+-- owner who grants no more than is needed runs both with psql, and then:
 --     GRANT SELECT ON gateway_schema TO gateway;
 --     GRANT SELECT, INSERT ON registrations TO gateway;
---     GRANT SELECT, INSERT, UPDATE ON checkpoints TO gateway;   -- they hold no personal data
+--     GRANT SELECT, INSERT, UPDATE ON checkpoints, fences TO gateway;   -- they hold no personal data
 
 CREATE TABLE gateway_schema (
     single  boolean PRIMARY KEY DEFAULT true CHECK (single), -- there is one line

@@ -19,7 +19,8 @@ CONNECTIONS_MAX = 18  # delivery's batches, checkpoints, a probe; opened as need
 IDLE_S_MAX = 300.0
 STATEMENTS_KEPT = 16  # prepared, per connection
 LOCK = 0x7267_7374  # of those who make the schema: "rgst"
-SCHEMA_VERSION = 1
+STEPS = ("postgres.sql", "postgres-2.sql")  # from nothing to schema 1, from there to 2
+SCHEMA_VERSION = len(STEPS)
 # Not to_regclass: behind the lock it may still answer from before.
 HAS_SCHEMA = """
 SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'gateway_schema' AND pg_table_is_visible(oid))
@@ -110,23 +111,30 @@ async def _promise(db: Connection, deadline_s: float) -> None:
 
 
 async def _prepare(db: Connection) -> None:
-    """See that the schema is ours; make it where there is none.
+    """See that the schema is ours; make it where there is none, bring an older one up.
 
     The lock is for two processes that start at once. Where an owner has prepared the database, nothing
     is written here, and no right to create anything is needed.
     """
     if await db.fetchval("SHOW server_encoding") != "UTF8":
         raise PortUnavailableError("PostgreSQL: the database's encoding must be UTF8")
-    if not await db.fetchval(HAS_SCHEMA):
+    version = await _version(db)
+    if version < SCHEMA_VERSION:
         async with db.transaction():
             await db.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
-            if not await db.fetchval(HAS_SCHEMA):
-                await db.execute(
-                    files("gateway.stores").joinpath("postgres.sql").read_text("utf-8")
-                )
-    version = await db.fetchval(VERSION)
-    if version != SCHEMA_VERSION:
+            for step in STEPS[await _version(db) :]:
+                try:
+                    await db.execute(files("gateway.stores").joinpath(step).read_text("utf-8"))
+                except asyncpg.InsufficientPrivilegeError:
+                    told = f"PostgreSQL: have its owner run gateway/stores/{step}"
+                    raise PortUnavailableError(told) from None
+    if version > SCHEMA_VERSION:
         raise PortUnavailableError(f"PostgreSQL: schema {version} is not {SCHEMA_VERSION}, ours")
+
+
+async def _version(db: Connection) -> int:
+    """Return the schema's version; 0: there is none."""
+    return int(await db.fetchval(VERSION) or 0) if await db.fetchval(HAS_SCHEMA) else 0
 
 
 def _told(error: Exception) -> str:

@@ -4,12 +4,12 @@ Reasons are fixed words: they travel to dead letters, logs and screens, and hold
 """
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
 from gateway.core.sealing import is_sealed
-from gateway.ports import IntakeEntry, Recording, RowOutcome
+from gateway.ports import FencedError, IntakeEntry, Recording, RowOutcome
 
 PERSON_BYTES = 32
 WHOLE_MAX = 2**63 - 1  # what a 64-bit column holds
@@ -48,6 +48,16 @@ async def put_fitting(
         RowOutcome(row.receipt, Recording.REJECTED, reason) if reason else next(outcomes)
         for row, reason in zip(rows, reasons, strict=True)
     ]
+
+
+def check_fences(rows: Sequence[IntakeEntry], fences: Mapping[str, int]) -> None:
+    """Let pass what was read under the fences that stand.
+
+    Raises:
+        FencedError: a recovery has come between; the store itself put back from a copy looks the same.
+    """
+    if any(row.fence != fences.get(row.programme_id, 0) for row in rows):
+        raise FencedError
 
 
 def kept(row: IntakeEntry) -> Kept:

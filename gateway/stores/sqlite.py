@@ -11,7 +11,15 @@ from functools import partial
 from pathlib import Path
 
 from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutcome
-from gateway.stores.rows import PERSON_BYTES, PROBE, PROBES, PROBES_ANSWERED, collision, misfit
+from gateway.stores.rows import (
+    PERSON_BYTES,
+    PROBE,
+    PROBES,
+    PROBES_ANSWERED,
+    check_fences,
+    collision,
+    misfit,
+)
 from gateway.stores.sqlite_file import BUSY_TIMEOUT_MS, Schema, SqliteFile, writing
 
 REGISTRATIONS = f"""
@@ -31,11 +39,19 @@ CREATE TABLE registrations (
 CHECKPOINTS = """
 CREATE TABLE checkpoints (wave_id TEXT PRIMARY KEY NOT NULL, document TEXT NOT NULL) STRICT
 """
-SCHEMA = Schema(0x72677374, 1, (REGISTRATIONS, CHECKPOINTS), "registration store")  # "rgst"
+FENCES = """
+CREATE TABLE fences (programme_id TEXT PRIMARY KEY NOT NULL, fence INTEGER NOT NULL) STRICT
+"""
+STEPS = ((REGISTRATIONS, CHECKPOINTS), (FENCES,))
+SCHEMA = Schema(0x72677374, STEPS, "registration store")  # "rgst"
 SAVE = (
     "INSERT INTO checkpoints VALUES (?, ?) ON CONFLICT DO UPDATE SET document = excluded.document"
 )
 KEPT_CHECKPOINTS = "SELECT wave_id, document FROM checkpoints"
+RAISE = """
+INSERT INTO fences VALUES (?, ?)
+ON CONFLICT DO UPDATE SET fence = max(fence + 1, excluded.fence) RETURNING fence
+"""
 RECORDED = """
 SELECT receipt, wave_id, programme_id, person, payload, accepted_at_us, number, serial, recorded_at_us
 FROM registrations WHERE programme_id = ? AND receipt > ? ORDER BY receipt LIMIT ?
@@ -66,7 +82,16 @@ class SqliteStore:
 
         Cancelled, the transaction goes on or never begins: both are answered by a repetition.
         """
-        return await self._file.run(lambda db: [self._record(db, row) for row in rows])
+        return await self._file.run(partial(self._put, rows=rows))
+
+    async def fences(self, programme_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return the fences of these programmes."""
+        found = await self._file.run(fences_of)
+        return {each: found.get(each, 0) for each in programme_ids}
+
+    async def raise_fence(self, programme_id: str) -> int:
+        """Have no row committed from now on that was read before."""
+        return await self._file.run(partial(raised, programme_id=programme_id, us=self._now_us()))
 
     async def save_checkpoints(self, documents: Mapping[str, str]) -> None:
         """Keep the latest checkpoint of each wave."""
@@ -97,6 +122,10 @@ class SqliteStore:
         """Finish what is under way and close the file."""
         await self._file.close()
 
+    def _put(self, db: sqlite3.Connection, rows: Sequence[IntakeEntry]) -> list[RowOutcome]:
+        check_fences(rows, fences_of(db))
+        return [self._record(db, row) for row in rows]
+
     def _record(self, db: sqlite3.Connection, row: IntakeEntry) -> RowOutcome:
         reason = misfit(row)
         if reason:
@@ -116,6 +145,17 @@ class SqliteStore:
         if [self._record(db, row).recording for row in PROBES] != PROBES_ANSWERED:
             raise PortUnavailableError(f"{self._file.path}: does not keep registrations apart")
         db.execute("DELETE FROM registrations WHERE receipt = ?", (PROBE.receipt,))
+
+
+def fences_of(db: sqlite3.Connection) -> dict[str, int]:
+    """Return all fences: of programmes that were ever put back."""
+    return dict(db.execute("SELECT programme_id, fence FROM fences").fetchall())
+
+
+def raised(db: sqlite3.Connection, *, programme_id: str, us: int) -> int:
+    """Raise a fence to an instant, or above the last one where the clock went back."""
+    fence: int = db.execute(RAISE, (programme_id, us)).fetchall()[0][0]
+    return fence
 
 
 def standing_of(db: sqlite3.Connection, *, table: str, receipts: Sequence[str]) -> set[str]:

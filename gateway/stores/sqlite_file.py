@@ -30,9 +30,13 @@ class Schema:
     """What a file of one kind holds."""
 
     application_id: int  # tells our files from others', and one kind of ours from another
-    version: int
-    statements: Sequence[str]
+    steps: Sequence[Sequence[str]]  # from nothing to version 1, from there to 2, …
     name: str  # in sentences: "is no registration store"
+
+    @property
+    def version(self) -> int:
+        """The one that is ours."""
+        return len(self.steps)
 
 
 class SqliteFile:
@@ -98,8 +102,8 @@ class SqliteFile:
                 raise PortUnavailableError(f"{self.path}: its file system cannot keep a WAL")
             db.execute("PRAGMA synchronous = FULL")  # NORMAL would lose commits at a power loss
             db.execute("PRAGMA foreign_keys = ON")
-            if version == 0:
-                self._create(db)
+            if version < self._schema.version:
+                self._bring_up(db)
         return self._connection
 
     def _drop(self) -> None:
@@ -121,14 +125,15 @@ class SqliteFile:
             raise PortUnavailableError(f"{self.path}: {told}")
         return version
 
-    def _create(self, db: sqlite3.Connection) -> None:
-        """Make the schema, unless another process was faster."""
+    def _bring_up(self, db: sqlite3.Connection) -> None:
+        """Make the schema or bring an older one up to ours, unless another process was faster."""
         db.execute("BEGIN IMMEDIATE")
-        if db.execute("PRAGMA user_version").fetchone() == (0,):
-            for statement in self._schema.statements:
+        version: int = db.execute("PRAGMA user_version").fetchone()[0]
+        for step in self._schema.steps[version:]:
+            for statement in step:
                 db.execute(statement)
-            db.execute(f"PRAGMA application_id = {self._schema.application_id}")
-            db.execute(f"PRAGMA user_version = {self._schema.version}")
+        db.execute(f"PRAGMA application_id = {self._schema.application_id}")
+        db.execute(f"PRAGMA user_version = {max(version, self._schema.version)}")
         db.execute("COMMIT")
 
 

@@ -1,7 +1,9 @@
 """Who may pass? Every request to the operator's listener, held against ``core/credentials.ACCESS``.
 
 A route that is not in that table, or is none, is refused to whoever shows no credential. Failures are
-counted by address, and only they are held back: a flood of wrong ones locks nobody out.
+counted by address, and only they are held back: a flood of wrong ones locks nobody out. A browser that has
+logged in shows a cookie instead (``core/sessions``), and then what it changes must say that it comes from the
+console's own page.
 """
 
 import ipaddress
@@ -13,13 +15,17 @@ from collections.abc import Callable, Iterable
 import structlog
 from aiohttp import web
 
+from gateway.core import sessions
 from gateway.core.credentials import Operator, find, role_needed
+from gateway.web.clients import came_by_tls
+from gateway.web.desk import WHO
 from gateway.web.problems import Problem, request_id
 
 FAILURES_MAX, FAILURES_S = 10, 60.0  # from one address
 REQUESTS_MAX, REQUESTS_S = 20, 1.0  # with one credential
 KEYS_MAX = 4_096
-WHO = web.RequestKey("who", Operator)
+SESSION = web.RequestKey("session", sessions.Session)
+CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 _BEARER = re.compile(r"Bearer +(\S+) *", re.IGNORECASE)
 
@@ -48,8 +54,9 @@ class Allowance:
 class Door:
     """Lets in who shows a credential with a sufficient role."""
 
-    def __init__(self, operators: Callable[[], Iterable[Operator]]) -> None:
+    def __init__(self, operators: Callable[[], Iterable[Operator]], console_key: bytes) -> None:
         self._operators = operators
+        self.console_key = console_key  # empty: nobody can log in
         self._failures = Allowance(FAILURES_MAX, FAILURES_S)  # by address
         self._requests = Allowance(REQUESTS_MAX, REQUESTS_S)  # by credential
 
@@ -64,15 +71,15 @@ class Door:
         needed = role_needed(request.method, resource.canonical if resource else None)
         if needed is None:
             return
-        who = self._identify(request)
-        if who.role < needed:
-            note_refusal(request, "role-missing", who=who.id)
-            raise Problem("role-missing", close=request.body_exists)
+        request[WHO] = who = self._identify(request)
         _take(self._requests, who.id, request)
-        request[WHO] = who
+        if who.role < needed:
+            raise Problem("role-missing", close=request.body_exists)
 
     def _identify(self, request: web.Request) -> Operator:
         shown = set(request.headers.getall("Authorization", ()))
+        if not shown and (text := request.cookies.get(cookie_name(request))):
+            return self._logged_in(request, text)
         if not shown:
             raise Problem("credential-missing", close=request.body_exists)
         if len(shown) > 1:
@@ -87,6 +94,23 @@ class Door:
             detail = "This credential has expired." if expired else ""
             raise Problem("credential-invalid", detail, close=request.body_exists)
         return who
+
+    def _logged_in(self, request: web.Request, text: str) -> Operator:
+        now_s = int(time.time())
+        found = sessions.find(self._operators(), self.console_key, text, now_s=now_s)
+        if found is None:
+            detail = "This login is over. Log in again."
+            raise Problem("credential-invalid", detail, close=request.body_exists)
+        # SameSite=Strict keeps other sites away; where a browser knows it not, this does.
+        if request.method in CHANGING and "Origin" not in request.headers:
+            raise Problem("cross-site", close=request.body_exists)
+        request[SESSION] = found[1]
+        return found[0]
+
+
+def cookie_name(request: web.BaseRequest) -> str:
+    """Return the cookie's name: only the browser can set one that begins with ``__Host-``."""
+    return "__Host-console" if came_by_tls(request) else "console"
 
 
 def _take(allowance: Allowance, key: str, request: web.Request) -> None:

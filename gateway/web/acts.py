@@ -50,6 +50,8 @@ class Acts:
             # No script can remove the cookie: without this its holder could never join again.
             forgotten = self._cookies.forget(shown, Kind.TICKET, room.wave.id)
             raise Problem(problem.code, headers={"Set-Cookie": forgotten}) from None
+        if held is None:
+            await services.throttle.join(shown)
         await read()
         welcome = await services.front_door.join(room, held)
         if isinstance(welcome, NotOpen):

@@ -7,7 +7,8 @@ decoder, not a faster one, because only it shows duplicate keys and numbers as t
 import asyncio
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
@@ -24,6 +25,9 @@ NUMBER_MAX = 2**53 - 1  # beyond it, other readers of the same JSON see another 
 JSON_TYPE, FORM_TYPE = "application/json", "application/x-www-form-urlencoded"
 
 CONTINUE = web.RequestKey("continue", bool)  # the client waits for 100 before it sends the body
+# Entered while the rest of a body is awaited: who has yet to send takes no room from others.
+Awaiting = Callable[[], AbstractContextManager[None]]
+AWAITING: web.RequestKey[Awaiting] = web.RequestKey("awaiting")
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(r"[][{}]")
@@ -107,6 +111,13 @@ def _check_length(request: web.Request, limit_bytes: int) -> None:
 
 
 async def _read(request: web.Request, limit_bytes: int) -> bytes:
+    if request.content.is_eof():
+        return await _collect(request, limit_bytes)
+    with request.get(AWAITING, nullcontext)():
+        return await _collect(request, limit_bytes)
+
+
+async def _collect(request: web.Request, limit_bytes: int) -> bytes:
     chunks, size = [], 0
     if request.get(CONTINUE):
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")

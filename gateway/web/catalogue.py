@@ -53,7 +53,7 @@ CATALOGUE: Mapping[str, Entry] = {
     "ticket-ended": Entry(410, "Tiket berakhir", "Ticket ended", "Gelombang ini sudah berakhir.", "This wave is over."),
     "place-ended": Entry(410, "Tempat berakhir", "Place ended", "Tempat ini sudah dilepas.", "This place has been given up."),
     "credential-ambiguous": Entry(400, "Dua tiket berbeda", "Two different credentials", "Kirim hanya satu tiket atau izin.", "Send one ticket or pass only."),
-    "too-many-requests": Entry(429, "Terlalu sering", "Too many requests", f"{_SAFE_ID} Tunggu sebelum meminta lagi.", f"{_SAFE_EN} Wait before asking again."),
+    "too-many-requests": Entry(429, "Terlalu sering", "Too many requests", "Tempat yang sudah Anda miliki tetap aman. Tunggu sebelum meminta lagi.", "A place that you hold is kept. Wait before asking again."),
     # the pass and the registration
     "pass-missing": Entry(401, "Belum giliran Anda", "No pass", "Formulir dibuka dengan izin saat giliran Anda tiba.", "The form opens with a pass, when it is your turn."),
     "pass-invalid": Entry(403, "Izin tidak valid", "Invalid pass", "Izin ini bukan untuk gelombang ini.", "This pass was not given for this wave."),
@@ -78,6 +78,8 @@ CATALOGUE: Mapping[str, Entry] = {
     "credential-missing": Entry(401, "Kredensial tidak ada", "Credential missing", "Kirim kredensial operator sebagai Bearer.", "Send an operator credential as Bearer."),
     "credential-invalid": Entry(401, "Kredensial tidak valid", "Credential invalid", "Kredensial ini tidak berlaku.", "This credential is not valid."),
     "role-missing": Entry(403, "Peran tidak cukup", "Role missing", "Kredensial ini tidak memiliki peran yang diperlukan.", "This credential lacks the role that is needed."),
+    "confirmation-missing": Entry(428, "Konfirmasi diperlukan", "Confirmation missing", "Langkah ini besar; ulangi nilainya.", "This step is severe; repeat its value with confirm."),
+    "revision-unknown": Entry(409, "Revisi tidak dikenal", "Revision unknown", "Tidak ada catatan yang menuju revisi itu.", "No record leads back to that revision."),
     "policy-invalid": Entry(422, "Kebijakan tidak valid", "Policy invalid", "Tidak ada yang diubah.", "Nothing was changed."),
     "revision-stale": Entry(412, "Revisi usang", "Revision stale", "Kebijakan sudah diubah; baca lagi.", "The policy has changed; read it again."),
     "revision-missing": Entry(428, "Revisi tidak disebut", "Revision missing", "Kirim If-Match dengan revisi yang dibaca.", "Send If-Match with the revision you read."),

@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple
 from aiohttp import web
 
 from gateway.core.tickets import Credential, Keyring, Kind, verify
+from gateway.web.clients import NOBODY, Peer, came_by_tls, forwarded_for, peer_of
 from gateway.web.problems import Problem
-from gateway.web.security import came_by_tls
 
 SecureCookies = Literal["auto", "always"]
 WAVES_KEPT_MAX = 8  # tickets of one browser; a ninth pushes the oldest out
@@ -31,6 +31,8 @@ class Shown(NamedTuple):
     by_tls: bool
     cookies: Sequence[str]  # all `Cookie` fields
     authorizations: Sequence[str]  # all `Authorization` fields
+    peer: Peer = NOBODY
+    forwarded_for: str = ""  # by the peer, to be believed or not
 
 
 def shown_by(request: web.BaseRequest) -> Shown:
@@ -41,6 +43,8 @@ def shown_by(request: web.BaseRequest) -> Shown:
         came_by_tls(request),
         headers.getall("Cookie", ()),
         headers.getall("Authorization", ()),
+        peer_of(request),
+        forwarded_for(request),
     )
 
 

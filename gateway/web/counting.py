@@ -11,6 +11,7 @@ from typing import Protocol
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from gateway.core.flood import Throttled
 from gateway.core.shedding import Rank
 from gateway.web.problems import from_exception, request_id
 
@@ -31,6 +32,9 @@ class Meter(Protocol):
 
     def shed(self, rank: Rank, count: int) -> None:
         """So many requests of this rank found no room."""
+
+    def throttled(self, why: Throttled, count: int) -> None:
+        """So many requests were refused because their client asks too often."""
 
     def refused(self, code: str) -> None:
         """One request was refused, with this code of the problem catalogue."""

@@ -14,7 +14,8 @@ class Deadlines:
     """How long each part of a connection's life may take, and how much it may serve."""
 
     head_s: float = 10.0  # from the first byte; of the first head, from the connection
-    idle_s: float = 75.0  # must exceed that of the proxy in front
+    idle_s: float = 75.0  # of a proxy in front, which must have a shorter one, and of this machine
+    facing_idle_s: float = 15.0  # of applicants who connect themselves
     write_s: float = 10.0  # without progress
     request_s: float = 15.0  # its body and its answer together
     linger_s: float = 2.0  # for a client to stop sending a refused body
@@ -24,22 +25,45 @@ class Deadlines:
 class Timed(RequestHandler):
     """aiohttp's protocol, dropped when a head does not come or an answer is not read."""
 
-    __slots__ = ("_deadlines", "_head_timer", "_unwritten_bytes", "_write_timer")
+    __slots__ = (
+        "_deadlines",
+        "_head_timer",
+        "_idle_s",
+        "_unwritten_bytes",
+        "_write_timer",
+        "heard_at_s",
+    )
 
     def set_deadlines(self, deadlines: Deadlines) -> None:
         """Begin without a timer."""
-        self._deadlines = deadlines
+        self._deadlines, self._idle_s = deadlines, deadlines.idle_s
+        self.heard_at_s = 0.0  # when its client's turn began
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._unwritten_bytes = 0  # when last looked at
+
+    def begin_at(self, now_s: float, *, is_private: bool) -> None:
+        """Note when it begins, and who is at the other end: a proxy or this machine, or a stranger."""
+        self.heard_at_s = now_s
+        if not is_private:
+            self._idle_s = self._keepalive_timeout = self._deadlines.facing_idle_s
 
     def await_head(self) -> None:
         """Drop a client whose head is not complete in time, counted from the first call."""
         if self._head_timer is None:
             self._head_timer = self._loop.call_later(self._deadlines.head_s, self.abort)
 
-    def head_arrived(self) -> None:
-        """Stop waiting for it."""
+    def head_arrived(self, now_s: float) -> None:
+        """Note that its client has said something whole."""
+        self.heard_at_s = now_s
+        self.stop_head_timer()
+
+    def keep_open(self, now_s: float) -> None:
+        """Wait for the next request from now on."""
+        self._next_keepalive_close_time = now_s + self._idle_s
+
+    def stop_head_timer(self) -> None:
+        """Wait no longer for a head."""
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -71,7 +95,7 @@ class Timed(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End, and let no timer outlive it."""
-        self.head_arrived()
+        self.stop_head_timer()
         self._stop_write_timer()
         super().connection_lost(exc)
 

@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
+from gateway.web.clients import NOBODY
 from gateway.web.deadlines import Timed
 from gateway.web.lane import HEAD_END, Lane
 from gateway.web.parsing import (
@@ -35,6 +36,7 @@ PRIVATE_NAMES: Mapping[type, tuple[str, ...]] = {
     RequestHandler: (
         "_loop",
         "_buffer_paused",
+        "_keepalive_timeout",
         "_messages",
         "_next_keepalive_close_time",
         "_pause_reading_for_buffer",
@@ -53,15 +55,8 @@ class Connection(Timed):
     """aiohttp's protocol with a lane, deadlines, and problems for errors."""
 
     __slots__ = (
-        "_between",
-        "_body",
-        "_handed",
-        "_head_bytes",
-        "_key",
-        "_listener",
-        "_pending",
-        "_refused",
-        "_turn",
+        *("_between", "_body", "_handed", "_head_bytes", "_listener"),
+        *("_pending", "_refused", "_turn", "peer"),
     )
 
     def __init__(self, listener: "Listener", **limits: Any) -> None:
@@ -78,7 +73,7 @@ class Connection(Timed):
         self._listener = listener
         self._between = True  # no request has come in part: the lane may look
         self._handed = False  # aiohttp has never seen a byte
-        self._key: str | None = None  # in the crowd; None: not let in
+        self.peer = NOBODY
         self._pending = 0  # requests handed to aiohttp and not answered
         self._refused = False  # nothing more is read
         self._body: StreamReader = EMPTY_PAYLOAD  # of the last request whose head has arrived
@@ -93,10 +88,13 @@ class Connection(Timed):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless there are too many already."""
+        listener, now_s = self._listener, self._loop.time()
+        self.peer = listener.proxies.peer(transport.get_extra_info("peername"))
+        self.begin_at(now_s, is_private=self.peer.is_private)
         super().connection_made(transport)
-        self._key = self._listener.crowd.enter(transport.get_extra_info("peername"))
-        if self._key is None:
-            self._listener.refusals["connections"] += 1
+        key = "" if self.peer.trusted else self.peer.key
+        if not listener.crowd.enter(self, key, now_s=now_s):
+            listener.refusals["connections"] += 1
             self.abort()
             return
         self.await_head()
@@ -104,8 +102,8 @@ class Connection(Timed):
     def connection_lost(self, exc: BaseException | None) -> None:
         """End, and let no timer outlive it."""
         self._listener.pending(-self._pending)
-        self._listener.crowd.leave(self._key)
-        self._pending, self._key = 0, None
+        self._listener.crowd.leave(self)
+        self._pending = 0
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -146,7 +144,7 @@ class Connection(Timed):
         now_s, deadlines, start = self._loop.time(), self._listener.deadlines, 0
         last = min(self._request_count + PIPELINED_MAX, deadlines.requests_max - 1)
         while self._request_count < last and start < len(data) and self._turn is None:
-            answered = lane.answer(data, start, now_s)
+            answered = lane.answer(data, start, now_s, self.peer)
             if answered is None:
                 break
             answer, start = answered
@@ -158,8 +156,8 @@ class Connection(Timed):
                 self._listener.pending(1)
                 self._turn = Turn(self, answer, data[start:], deadlines.request_s)
         if start:
-            self._next_keepalive_close_time = now_s + deadlines.idle_s
-            self.head_arrived()
+            self.head_arrived(now_s)
+            self.keep_open(now_s)
         return data[start:] if self._turn is None else b""
 
     def finish_turn(self, answer: bytes, behind: Iterable[bytes]) -> None:
@@ -173,7 +171,7 @@ class Connection(Timed):
             self.transport.close()
             return
         self.transport.write(answer)
-        self._next_keepalive_close_time = self._loop.time() + self._listener.deadlines.idle_s
+        self.keep_open(self._loop.time())
         if self._buffer_paused:
             self._resume_reading_for_buffer()
         for data in behind:
@@ -186,7 +184,7 @@ class Connection(Timed):
         await super().shutdown(timeout)
 
     def _heads_arrived(self, count: int) -> None:
-        self.head_arrived()
+        self.head_arrived(self._loop.time())
         self._head_bytes = 0
         for message, body in list(self._messages)[-count:]:
             if not isinstance(message, _ErrInfo):
@@ -207,7 +205,7 @@ class Connection(Timed):
     def _refuse(self, error: HttpProcessingError) -> None:
         """Have an error answered in its turn, as aiohttp does with those of its parser."""
         self._refused = True
-        self.head_arrived()
+        self.stop_head_timer()
         self._request_count += 1
         self._messages.append((_ErrInfo(status=400, exc=error, message=""), EMPTY_PAYLOAD))
         if self._waiter is not None and not self._waiter.done():
@@ -217,7 +215,13 @@ class Connection(Timed):
         """Note that a request in flight has its answer."""
         if self._pending:
             self._pending -= 1
+            self.heard_at_s = self._loop.time()  # its client's turn begins now
             self._listener.pending(-1)
+
+    def is_quiet(self, since_s: float) -> bool:
+        """Say whether it waits for its client since then: for a whole head, or the rest of a body."""
+        answering = self._pending > 0 and self._body.is_eof()
+        return self.heard_at_s <= since_s and not answering
 
     def handle_error(
         self,

@@ -5,23 +5,18 @@ a handler that is too late to refuse is too late to count. What is in flight is 
 aiohttp and is not answered yet. ``core/shedding`` decides; ``gateway/pressure`` brings the signals.
 """
 
-import secrets
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
-from itertools import cycle
 from typing import Any
 
-from gateway.core.shedding import IN_FLIGHT_MAX, Rank, Signals, limits, next_threshold
+from gateway.core.shedding import DEFAULTS, Rank, Signals, Thresholds, limits, next_threshold
 from gateway.core.shedding import in_flight_max as in_flight_of
-from gateway.web.negotiation import SPOKEN, Language
-from gateway.web.problems import Problem, tell
-from gateway.web.wire_format import serialize
+from gateway.web.negotiation import Language
+from gateway.web.refusals import Refusals
 
-REFUSALS = 64  # made beforehand for each language
-RETRY_MS_MIN, RETRY_MS_STEP = 2_000, 125  # so they spread over 8 s
-STRIDE = 37  # consecutive ones are far apart; prime to REFUSALS, so that all take their turn
 CPU_SMOOTHING = 0.2
+QUICK_CPU_S = 15e-6  # of an answer or a refusal that no handler has seen
 HANDLED_MIN = 10  # in one window, before their CPU time means anything
 
 
@@ -30,22 +25,24 @@ class Gate:
 
     def __init__(self, problem_base: str, cpu_s: Callable[[], float]) -> None:
         self.problem_base = problem_base
-        self.limits = limits(1.0, IN_FLIGHT_MAX)  # by rank
+        self.limits = limits(1.0, DEFAULTS.in_flight_max)  # by rank
         self.pending = 0  # handed to aiohttp and not answered
         self.handled = 0  # answered, ever
+        self.quick = 0  # answered or refused where their bytes arrived, ever
         self.shed: Counter[Rank] = Counter()  # since the last `take_shed`
         self._shed_before: Counter[Rank] = Counter()
         self.threshold = 1.0
-        self.in_flight_max = IN_FLIGHT_MAX
+        self.in_flight_max = DEFAULTS.in_flight_max
+        self.thresholds = DEFAULTS
         self.signals = Signals()
         self._cpu_s, self._cpu_seen_s, self._handled_seen = cpu_s, cpu_s(), 0
+        self._quick_seen = 0
         self._handler_cpu_s = 0.0
-        self._refusals = {language: cycle(_refusals(problem_base, language)) for language in SPOKEN}
+        self._refusals = Refusals("overloaded", problem_base)
 
     def refusal(self, language: Language, date: bytes) -> bytes:
         """Return a whole answer; the connection stays open."""
-        head, body = next(self._refusals[language])
-        return head % date + body
+        return self._refusals.next(language, date)
 
     def take_shed(self) -> Counter[Rank]:
         """Return how many of each rank were refused since the last call."""
@@ -62,32 +59,28 @@ class Gate:
             "in_flight_max": self.in_flight_max,
             "shed": {rank.name.lower(): shed[rank] for rank in Rank},
             "signals": asdict(self.signals),
+            "thresholds": asdict(self.thresholds),  # of the policies, in force
         }
 
-    def turn(self, signals: Signals) -> None:
-        """Take in how the last window went."""
-        self.signals = signals
-        self.threshold = next_threshold(self.threshold, signals)
+    def turn(self, signals: Signals, by: Thresholds = DEFAULTS) -> None:
+        """Take in how the last window went, and what the policies say of it."""
+        self.signals, self.thresholds = signals, by
+        self.threshold = next_threshold(self.threshold, signals, by)
         self._measure_cpu()
-        self.in_flight_max = in_flight_of(self._handler_cpu_s)
-        self.limits = limits(self.threshold, self.in_flight_max, intake_full=signals.intake_full)
+        self.in_flight_max = in_flight_of(self._handler_cpu_s, by)
+        self.limits = limits(
+            self.threshold,
+            self.in_flight_max,
+            intake_full=signals.intake_full,
+            claims_full=signals.claims_full,
+        )
 
     def _measure_cpu(self) -> None:
         cpu_s, handled = self._cpu_s(), self.handled
         count = handled - self._handled_seen
         if count >= HANDLED_MIN:
-            sample_s = (cpu_s - self._cpu_seen_s) / count
+            quick_s = QUICK_CPU_S * (self.quick - self._quick_seen)
+            sample_s = max(0.0, cpu_s - self._cpu_seen_s - quick_s) / count
             weight = CPU_SMOOTHING if self._handler_cpu_s else 1.0
             self._handler_cpu_s += weight * (sample_s - self._handler_cpu_s)
-        self._cpu_seen_s, self._handled_seen = cpu_s, handled
-
-
-def _refusals(base: str, language: Language) -> list[tuple[bytes, bytes]]:
-    """Return heads with a gap for the date, and their bodies."""
-    made = []
-    for turn in range(REFUSALS):
-        retry_in_ms = RETRY_MS_MIN + RETRY_MS_STEP * (turn * STRIDE % REFUSALS)
-        response = tell(Problem("overloaded"), base, language, secrets.token_hex(8), retry_in_ms)
-        head, separator, body = serialize(response, b"%b").partition(b"\r\n\r\n")
-        made.append((head + separator, body))
-    return made
+        self._cpu_seen_s, self._handled_seen, self._quick_seen = cpu_s, handled, self.quick

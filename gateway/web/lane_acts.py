@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,6 +18,7 @@ from gateway.core.shedding import Rank
 from gateway.services.rooms import LiveRoom
 from gateway.web.acts import Act, Acts, Told
 from gateway.web.body import JSON_TYPE, parse_json, parse_nothing
+from gateway.web.clients import Peer
 from gateway.web.cookies import Shown
 from gateway.web.counting import Meter
 from gateway.web.endpoints import ENDPOINTS, Endpoint
@@ -26,8 +27,9 @@ from gateway.web.lane_answers import Route, Second
 from gateway.web.negotiation import preferred_language, wants_html
 from gateway.web.problems import from_exception, retry_in_ms_of, tell
 from gateway.web.security import is_foreign
+from gateway.web.throttle import Throttle
 from gateway.web.turn import Begun
-from gateway.web.wire_format import json_head, serialize
+from gateway.web.wire_format import json_head, over_tls, serialize
 
 _RANKS: Mapping[str, Rank] = {  # by the names of their endpoints
     "join": Rank.JOIN,
@@ -39,14 +41,31 @@ ACTS = [endpoint for endpoint in ENDPOINTS if endpoint.name in _RANKS]
 _JSON_TYPE = JSON_TYPE.encode()
 
 
+class Asker(NamedTuple):
+    """Who asks, as far as a head that is remembered does not say it."""
+
+    cut: bytes  # the credential that was cut out; empty: none
+    peer: Peer
+    forwarded_for: str
+    by_tls: bool
+
+
 class ActRoute(Route):
     """One act in one room."""
 
     def __init__(
-        self, room: LiveRoom, acts: Acts, endpoint: Endpoint, second: Second, problem_base: str
+        self,
+        room: LiveRoom,
+        acts: Acts,
+        endpoint: Endpoint,
+        second: Second,
+        problem_base: str,
+        throttle: Throttle | None = None,  # None: nobody asks too often
     ) -> None:
         super().__init__(_RANKS[endpoint.name], endpoint.path)
         self._room, self._second, self._problem_base = room, second, problem_base
+        # A join is counted by itself, when it knows that a new ticket is asked for.
+        self._throttle = None if self.rank is Rank.JOIN else throttle
         self._method = endpoint.method
         self._act: Act[Any] = getattr(acts, endpoint.name)
         self._needs_body = bool(endpoint.body)
@@ -55,9 +74,9 @@ class ActRoute(Route):
         self._took_s: defaultdict[int, list[float]] = defaultdict(list)  # by status
         self._refused: list[str] = []  # codes
 
-    def begin(self, fields: Fields, cut: bytes, body: bytes) -> Begun | None:
+    def begin(self, fields: Fields, asker: Asker, body: bytes) -> Begun | None:
         """Return what makes the answer; None: aiohttp has to look."""
-        cookie, authorization = fields.cookie, fields.authorization
+        cookie, authorization, cut = fields.cookie, fields.authorization, asker.cut
         # Nothing but the gap may look like it, or it could not be filled.
         if len(body) != fields.body_bytes or (cookie + authorization).count(CUT) > bool(cut):
             return None
@@ -65,9 +84,11 @@ class ActRoute(Route):
             return None
         shown = Shown(
             fields.host.decode(),
-            False,
+            asker.by_tls,
             (cookie.replace(CUT, cut).decode(),) if cookie else (),
             (authorization.replace(CUT, cut).decode(),) if authorization else (),
+            asker.peer,
+            asker.forwarded_for,
         )
         return partial(self._tell, shown, fields.accept_language, body)
 
@@ -89,12 +110,14 @@ class ActRoute(Route):
             return self._parse(body)
 
         try:
+            if self._throttle is not None:
+                await self._throttle.poll(shown, (self._room.wave.id,))
             told = await self._act(self._room, shown, read)
             status, answer = told.status, self._bytes(told)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  as behind aiohttp
             status, answer = self._problem(error, accept_language)
         self._took_s[status].append(time.perf_counter() - began_s)
-        return answer
+        return over_tls(answer) if shown.by_tls else answer
 
     def _bytes(self, told: Told) -> bytes:
         own, shared = json_head(told.status)

@@ -18,6 +18,7 @@ from gateway.core.shedding import Rank
 from gateway.core.tickets import Kind, owner_of, verify_number
 from gateway.services.rooms import LiveRoom
 from gateway.web.applicant import BOARD_CACHE, json_response
+from gateway.web.clients import is_tls
 from gateway.web.cookies import cookie_name
 from gateway.web.counting import Meter
 from gateway.web.documents import Document, choose, holds
@@ -112,8 +113,8 @@ class PlaceRoute(Route):
         self._owner = owner_of(Kind.TICKET, room.programme.id, room.wave.id)
 
         @lru_cache(maxsize=HOSTS_MAX)
-        def name_at(host: bytes) -> bytes:
-            secure = services.cookies.secure_at(host.decode())
+        def name_at(host: bytes, proto: bytes) -> bytes:
+            secure = is_tls(proto.decode()) or services.cookies.secure_at(host.decode())
             return cookie_name(Kind.TICKET, room.wave.id, secure=secure).encode()
 
         self._name_at = name_at
@@ -146,7 +147,7 @@ class PlaceRoute(Route):
         if authorization:
             bearer = authorization.startswith(_BEARER) and not cookie
             return authorization[len(_BEARER) :] if bearer else None
-        name = self._name_at(fields.host)
+        name = self._name_at(fields.host, fields.forwarded_proto)
         at = cookie.find(name)
         if at < 0 or cookie.find(name, at + 1) >= 0:  # named twice: not ours to choose
             return None

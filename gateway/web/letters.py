@@ -13,14 +13,13 @@ from typing import Any
 from aiohttp import web
 
 from gateway.core.programme import Wave
+from gateway.services.changes import record_of
 from gateway.services.dead_letters import DeadLetters
-from gateway.services.operations import Operations
-from gateway.web.access import WHO
+from gateway.services.rooms import Rooms
 from gateway.web.body import read_json
-from gateway.web.desk import json_response, reason_of
+from gateway.web.desk import BODY_BYTES_MAX, about, by, json_response, room_of
 from gateway.web.problems import Problem
 
-BODY_BYTES_MAX = 256 * 1024
 IDS_MAX = 500
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
@@ -28,8 +27,8 @@ _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 class LettersDesk:
     """The handlers."""
 
-    def __init__(self, letters: DeadLetters, operations: Operations) -> None:
-        self._letters, self._operations = letters, operations
+    def __init__(self, letters: DeadLetters, rooms: Rooms) -> None:
+        self._letters, self._rooms = letters, rooms
 
     async def dead(self, request: web.Request) -> web.Response:
         """Show the dead letters of all waves, or of one (``?wave=``)."""
@@ -47,6 +46,7 @@ class LettersDesk:
                 "policy-invalid", f"Send wave, and ids of at most {IDS_MAX} dead letters."
             )
         (wave,) = self._waves(fields["wave"])
+        about(request, wave)
         if "ids" in fields and not ids:  # none of them, not all
             return json_response({"wave": wave.id, "retried": 0})
         return json_response(await self._letters.retry(wave, ids, self._audit(request)))
@@ -59,20 +59,11 @@ class LettersDesk:
 
     def _waves(self, wave_id: Any) -> Sequence[Wave]:
         if wave_id is None:
-            return self._operations.waves()
-        room = self._operations.room(wave_id) if isinstance(wave_id, str) else None
-        if room is None:
-            raise Problem("wave-unknown")
-        return [room.wave]
+            return [room.wave for room in self._rooms]
+        return [room_of(self._rooms, wave_id).wave]
 
     def _audit(self, request: web.Request) -> dict[str, str]:
-        origin = request.remote or "local socket"
-        return {
-            "who": request[WHO].id,
-            "origin": origin,
-            "reason": reason_of(request),
-            "did": request.path,
-        }
+        return record_of(by(request)) | {"did": request.path}
 
 
 async def _fields(request: web.Request, *known: str) -> dict[str, Any]:

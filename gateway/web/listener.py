@@ -4,13 +4,19 @@ aiohttp's own factory of connections drops all limits when one keyword is misspe
 """
 
 import asyncio
+import socket
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
+from gateway.web.body import AWAITING, Awaiting
+from gateway.web.clients import Proxies
 from gateway.web.crowd import CONNECTIONS_MAX, PER_ADDRESS_MAX, Crowd
 from gateway.web.deadlines import Deadlines
 from gateway.web.express import Connection
@@ -19,6 +25,7 @@ from gateway.web.problems import STYLE, Problem, ProblemStyle, answer_exception
 from gateway.web.security import check_head, harden, without_expectation
 
 BACKLOG_MAX = 1_024
+LINGER_S_MAX, LINGER_LOOK_S = 2.0, 0.05  # for kept connections to ask once more
 
 
 class UnfitRuntimeError(RuntimeError):
@@ -36,12 +43,14 @@ class Listener(web.Server):
         deadlines: Deadlines,
         crowd: Crowd,
         lane: Lane | None = None,
+        proxies: Proxies = Proxies(),  # noqa: B008  trusts nobody
     ) -> None:
         super().__init__(self._answer, request_factory=served.request_factory)
         self._application = served.request_handler
         self.style = style
         self.deadlines = deadlines
         self.crowd = crowd
+        self.proxies = proxies
         self.lane = lane  # None: every request goes to aiohttp
         self.draining = False
         self.refusals: Counter[str] = Counter()  # by problem code: what no handler has seen
@@ -67,7 +76,11 @@ class Listener(web.Server):
             check_head(request)
             self._find_room(request)
             async with asyncio.timeout(self.deadlines.request_s):
-                response = await self._application(without_expectation(request))
+                request = without_expectation(request)
+                awaiting: Awaiting = partial(self._awaiting, request)
+                request[AWAITING] = awaiting
+                await self._hold_back(request)
+                response = await self._application(request)
         except Exception as exception:  # noqa: BLE001  nothing may leave as aiohttp's own page
             response = answer_exception(request, exception, self.style)
             self.refusals[exception.code if isinstance(exception, Problem) else "internal"] += 1
@@ -84,6 +97,24 @@ class Listener(web.Server):
         if self.lane is not None and self.lane.refuses(request.method, request.path):
             raise Problem("overloaded", close=request.body_exists)
 
+    @contextmanager
+    def _awaiting(self, request: web.BaseRequest) -> Iterator[None]:
+        """Take no room while the client has yet to send; what has come must find room again."""
+        lane = self.lane
+        if lane is None:
+            yield
+            return
+        lane.gate.pending -= 1
+        try:
+            yield
+        finally:
+            lane.gate.pending += 1
+        self._find_room(request)
+
+    async def _hold_back(self, request: web.Request) -> None:
+        if self.lane is not None:
+            await self.lane.hold_back(request)
+
 
 class Runner(web.AppRunner):
     """aiohttp's runner of applications, with our listener."""
@@ -94,11 +125,13 @@ class Runner(web.AppRunner):
         deadlines: Deadlines,
         crowd: Crowd,
         lane: Lane | None,
+        proxies: Proxies = Proxies(),  # noqa: B008  trusts nobody
     ) -> None:
         super().__init__(app, handle_signals=False)
         self._deadlines = deadlines
         self._crowd = crowd
         self._lane = lane
+        self._proxies = proxies
 
     async def _make_server(self) -> Listener:
         served = await super()._make_server()
@@ -108,6 +141,7 @@ class Runner(web.AppRunner):
             deadlines=self._deadlines,
             crowd=self._crowd,
             lane=self._lane,
+            proxies=self._proxies,
         )
 
 
@@ -118,14 +152,22 @@ class Site:
     listener: Listener
     port: int
     _runner: Runner
-    _site: web.TCPSite
+    _site: web.BaseSite
 
     async def close(self, drain_s: float) -> None:
-        """Take no more connections, let what is under way finish within ``drain_s``, and end."""
+        """Take no more connections, let what is under way finish within ``drain_s``, and end.
+
+        Kept connections are answered once more, and told to close, before they are closed from here: a
+        request that was on its way meanwhile would find nobody.
+        """
         self.listener.draining = True
         self.listener.lane = None
         await self._site.stop()
         await asyncio.sleep(0)  # what has just been accepted begins
+        for _ in range(round(min(LINGER_S_MAX, drain_s / 2) / LINGER_LOOK_S)):
+            if not self.listener.connections:
+                break
+            await asyncio.sleep(LINGER_LOOK_S)
         self.listener.pre_shutdown()
         await self.listener.shutdown(drain_s)
         await self._runner.cleanup()
@@ -141,6 +183,8 @@ async def start_site(
     connections_max: int = CONNECTIONS_MAX,
     per_address_max: int = PER_ADDRESS_MAX,
     lane: Lane | None = None,
+    proxies: Proxies = Proxies(),  # noqa: B008  trusts nobody
+    descriptor: int = -1,  # of a socket that listens there already: it outlives this process
 ) -> Site:
     """Serve an application; port 0 takes any free one.
 
@@ -150,16 +194,24 @@ async def start_site(
 
     """
     check_runtime()
-    runner = Runner(app, deadlines, Crowd(connections_max, per_address_max), lane)
+    runner = Runner(app, deadlines, Crowd(connections_max, per_address_max), lane, proxies)
     try:
         await runner.setup()
-        site = web.TCPSite(runner, host, port, backlog=BACKLOG_MAX, reuse_port=reuse_port)
+        site: web.BaseSite
+        if descriptor >= 0:
+            inherited = socket.socket(fileno=descriptor)
+            inherited.setblocking(False)
+            port = inherited.getsockname()[1]
+            site = web.SockSite(runner, inherited, backlog=BACKLOG_MAX)
+        else:
+            site = web.TCPSite(runner, host, port, backlog=BACKLOG_MAX, reuse_port=reuse_port)
         await site.start()
     except BaseException:
         await runner.cleanup()
         raise
     assert isinstance(runner.server, Listener)
-    return Site(runner.server, site.port, runner, site)
+    port = site.port if isinstance(site, web.TCPSite) else port
+    return Site(runner.server, port, runner, site)
 
 
 def check_runtime() -> None:

@@ -1,40 +1,36 @@
-"""The operator's listener: health, metrics, status, policies and their audit (design, section 7).
+"""The operator's listener: who may do what, and which handler does it (design, section 7).
 
-Every request passes ``access`` before anything is read of its body. GET changes nothing.
+Every request passes ``access`` before anything is read of its body. GET changes nothing. An action that is
+refused leaves an audit record as one that is allowed does.
 """
 
 import asyncio
-import re
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from gateway.core.credentials import Operator
-from gateway.core.policy import BOUNDS, Violation, to_document
-from gateway.ports import OutcomeUnknownError, PortUnavailableError, Stale
+from gateway.ports import OutcomeUnknownError, PortError, PortUnavailableError, RoomPort
+from gateway.services.changes import By, PolicyDesk
 from gateway.services.dead_letters import DeadLetters
-from gateway.services.operations import Operations, describe
-from gateway.services.rooms import LiveRoom
-from gateway.web.access import WHO, Door, note_refusal
-from gateway.web.body import read_json
+from gateway.services.operations import Operations
+from gateway.services.rooms import Rooms
+from gateway.services.steward import Steward
+from gateway.web.access import CHANGING, Door, note_refusal
+from gateway.web.console import Console
 from gateway.web.counting import Meter, counting_middleware
-from gateway.web.desk import json_response, reason_of
+from gateway.web.desk import ABOUT, REASON_CHARACTERS_MAX, WHO, About, json_response
 from gateway.web.letters import LettersDesk
+from gateway.web.policies import PolicyHandlers
 from gateway.web.problems import STYLE, Problem, ProblemStyle, problem_middleware
 from gateway.web.security import security_middleware
 
-BODY_BYTES_MAX = 256 * 1024
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 READY_RETRY_S = 1  # when to look again whether a process gets ready
-
-_WAVE = re.compile(r"[a-z0-9-]{1,64}")
-_REVISION = re.compile(r'"?([0-9]{1,15})"?')
-_TELLABLE = re.compile(r"/[a-z_]{1,40}")
-
-_log = structlog.get_logger("gateway.operator")
 
 
 class Desk:
@@ -73,76 +69,81 @@ class Desk:
         """Show all counters, ages and processes."""
         return json_response(await self._operations.status())
 
-    async def read_policy(self, request: web.Request) -> web.Response:
-        """Show the policy in force; its revision is the ETag."""
-        read = await self._operations.read_policy(self._room(request))
-        return json_response(to_document(read.policy), revision=read.revision)
 
-    async def change_policy(self, request: web.Request) -> web.Response:
-        """Change the fields that are sent, all or none; with ``?dry_run=1`` only say what would be."""
-        room, dry_run = self._room(request), _dry_run(request)
-        revision, reason = _revision(request), reason_of(request)
-        fields = await read_json(request, limit_bytes=BODY_BYTES_MAX)
-        who = request[WHO].id
-        answer = await self._operations.change_policy(
-            room,
-            revision,
-            fields,
-            who=who,
-            reason=reason,
-            origin=request.remote or "local socket",
-            dry_run=dry_run,
-        )
-        if isinstance(answer, Stale):
-            etag = {"ETag": f'"{answer.revision}"'}
-            raise Problem("revision-stale", headers=etag, extra={"revision": answer.revision})
-        if isinstance(answer, tuple):
-            note_refusal(request, "policy-invalid", who=who, wave=room.wave.id)
-            raise Problem("policy-invalid", errors=[_error(violation) for violation in answer])
-        if answer.revision != revision:
-            _log.info("policy changed", who=who, wave=room.wave.id, revision=answer.revision)
-        document = {
-            "wave": room.wave.id,
-            "revision": answer.revision,
-            "dry_run": dry_run,
-            "changes": describe(answer.changes),
-            "policy": to_document(answer.policy),
-        }
-        return json_response(document, revision=answer.revision)
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What stands behind the listener."""
 
-    async def audit(self, request: web.Request) -> web.Response:
-        """Show the latest records of all waves, or of one (``?wave=``)."""
-        wave_id = request.query.get("wave")
-        only = None if wave_id is None else self._known(wave_id)
-        return json_response({"records": await self._operations.audit(only)})
-
-    def _room(self, request: web.Request) -> LiveRoom:
-        return self._known(request.match_info["wave"])
-
-    def _known(self, wave_id: str) -> LiveRoom:
-        room = self._operations.room(wave_id) if _WAVE.fullmatch(wave_id) else None
-        if room is None:
-            raise Problem("wave-unknown")
-        return room
+    operations: Operations
+    policies: PolicyDesk
+    letters: DeadLetters
+    steward: Steward
+    rooms: Rooms
+    port: RoomPort
 
 
 def operator_app(
-    operations: Operations,
+    services: Services,
     operators: Callable[[], Iterable[Operator]],
     render_metrics: Callable[[], bytes],
     meter: Meter | None = None,
     style: ProblemStyle = ProblemStyle(),  # noqa: B008  immutable
     *,
-    letters: DeadLetters,
+    console_key: bytes = b"",
 ) -> web.Application:
     """Assemble the listener; ``operators`` is asked at every request who is one."""
-    door, desk = Door(operators), Desk(operations, render_metrics)
-    letters_desk = LettersDesk(letters, operations)
+    door = Door(operators, console_key)
+    # Credentials first: whoever shows none learns nothing else, not even that a body is malformed.
+    counting = [] if meter is None else [counting_middleware(meter)]
+    access = access_middleware(door, services.policies)
+    app = web.Application(middlewares=[problem_middleware, *counting, access, security_middleware])
+    app[STYLE] = style
+    for method, path, handler in _routes(services, door, render_metrics):
+        app.router.add_route(method, path, handler)
+    return app
+
+
+def _routes(
+    services: Services, door: Door, render_metrics: Callable[[], bytes]
+) -> Iterable[tuple[str, str, Handler]]:
+    """Yield all of ``core/credentials.ACCESS``, with what answers."""
+    desk = Desk(services.operations, render_metrics)
+    policies = PolicyHandlers(services.rooms, services.policies)
+    letters = LettersDesk(services.letters, services.rooms)
+    console = Console(door, services.rooms, services.port, services.steward)
+    handlers: Mapping[str, Mapping[str, Handler]] = {
+        "/": {"GET": console.page},
+        "/wall": {"GET": console.page},
+        "/console/{file}": {"GET": console.file},
+        "/healthz": {"GET": desk.healthz},
+        "/readyz": {"GET": desk.readyz},
+        "/metrics": {"GET": desk.metrics},
+        "/v1/session": {"GET": console.session, "POST": console.login, "DELETE": console.logout},
+        "/v1/status": {"GET": desk.status},
+        "/v1/waves/{wave}/trail": {"GET": console.trail},
+        "/v1/waves/{wave}/forecast": {"GET": policies.forecast},
+        "/v1/waves/{wave}/policy": {"GET": policies.read, "PUT": policies.change},
+        "/v1/waves/{wave}/undo": {"POST": policies.undo},
+        "/v1/tickets/{number}": {"GET": console.ticket},
+        "/v1/audit": {"GET": policies.audit},
+        "/v1/dead-letters": {"GET": letters.dead},
+        "/v1/dead-letters/retry": {"POST": letters.retry},
+        "/v1/reconciliation": {"POST": letters.reconcile},
+    }
+    for path, methods in handlers.items():
+        for method, handler in methods.items():
+            yield method, path, handler
+            if method == "GET":
+                yield "HEAD", path, handler
+
+
+def access_middleware(door: Door, policies: PolicyDesk) -> Middleware:
+    """Return the middleware that lets in, and has each action that is refused stand in the audit."""
 
     @web.middleware
-    async def access_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        door.admit(request)
+    async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
+            door.admit(request)
             return await handler(request)
         except PortUnavailableError as error:
             detail = "Redis does not answer. Nothing was changed."
@@ -150,52 +151,25 @@ def operator_app(
         except OutcomeUnknownError:
             detail = "No answer came: the change may have been made. Read the policy."
             raise Problem("outcome-unknown", detail) from None
+        except Problem as problem:
+            await _keep_refusal(request, policies, problem)
+            raise
 
-    # Credentials first: whoever shows none learns nothing else, not even that a body is malformed.
-    counting = [] if meter is None else [counting_middleware(meter)]
-    app = web.Application(
-        middlewares=[problem_middleware, *counting, access_middleware, security_middleware]
-    )
-    app[STYLE] = style
-    handlers = {
-        "/healthz": desk.healthz,
-        "/readyz": desk.readyz,
-        "/metrics": desk.metrics,
-        "/v1/status": desk.status,
-        "/v1/audit": desk.audit,
-        "/v1/waves/{wave}/policy": desk.read_policy,
-        "/v1/dead-letters": letters_desk.dead,
-    }
-    for path, handler in handlers.items():
-        app.router.add_get(path, handler)
-    app.router.add_put("/v1/waves/{wave}/policy", desk.change_policy)
-    app.router.add_post("/v1/dead-letters/retry", letters_desk.retry)
-    app.router.add_post("/v1/reconciliation", letters_desk.reconcile)
-    return app
+    return admit
 
 
-def _dry_run(request: web.Request) -> bool:
-    value = request.query.get("dry_run", "0")
-    if value not in {"0", "1"}:  # a misunderstood wish would change something
-        raise Problem("policy-invalid", "dry_run is 0 or 1.")
-    return value == "1"
-
-
-def _revision(request: web.Request) -> int:
-    conditions = request.headers.getall("If-Match", ())
-    match = _REVISION.fullmatch(conditions[0]) if len(conditions) == 1 else None
-    if match is None:
-        raise Problem("revision-missing")
-    return int(match[1])
-
-
-def _error(violation: Violation) -> Mapping[str, str]:
-    """Tell one violation. Names of unknown fields are the sender's own: only plain ones go back."""
-    tellable = _TELLABLE.fullmatch(violation.pointer)
-    bound = BOUNDS.get(violation.pointer[1:])
-    error = {
-        "pointer": violation.pointer if tellable else "",
-        "code": violation.code,
-        "detail": violation.detail,
-    }
-    return error | ({"hint": bound.note} if bound and bound.note else {})
+async def _keep_refusal(request: web.Request, policies: PolicyDesk, problem: Problem) -> None:
+    """Audit that an operator's action was refused; where no wave was named, the log must do."""
+    acts = request.method in CHANGING and request.query.get("dry_run") != "1"
+    if WHO not in request or not (acts or problem.code == "role-missing"):
+        return
+    who, what = request[WHO].id, request.get(ABOUT) or About()
+    wave = what.wave or policies.wave(request.match_info.get("wave", ""))
+    note_refusal(request, problem.code, who=who, **({"wave": wave.id} if wave else {}))
+    if not acts or wave is None or problem.status in {429, 503}:  # a flood fills no audit
+        return
+    reason = request.headers.get("X-Reason", "")[:REASON_CHARACTERS_MAX]
+    whose = By(who, reason if reason.isprintable() else "", request.remote or "local socket")
+    did = f"{request.method} {request.path}"
+    with contextlib.suppress(PortError):
+        await policies.refused(wave, whose, did, problem.code, what.changes)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from gateway.core.flood import Throttled
 from gateway.core.tickets import Credential, Kind
 from gateway.ports import ReceiptRecord
 from gateway.services.admission import Admission
@@ -20,6 +21,7 @@ from gateway.services.rooms import LiveRoom, Rooms
 from gateway.web.cookies import Cookies, Shown
 from gateway.web.limits import BURST, Pace
 from gateway.web.problems import Problem
+from gateway.web.throttle import Throttle
 
 ATTEMPT_INTERVAL_S = 6.0  # 10 registration attempts a minute with one pass
 TICKET_GRACE_S = 86_400  # after the wave: its holder comes back for the receipt
@@ -38,6 +40,7 @@ class PublicServices:
     admission: Admission
     intake: Intake
     cookies: Cookies
+    throttle: Throttle
     receipt_page: ReceiptPage | None = None  # for browsers; None: JSON for everybody
     polls: Pace = field(default_factory=Pace)  # by ticket
     attempts: Pace = field(default_factory=Pace)  # by pass
@@ -77,7 +80,7 @@ class PublicServices:
         key, now_s = (held.wave_id, held.number, held.serial), time.monotonic()
         wait_s = self.attempts.wait_s(key, now_s=now_s)
         if wait_s > 0:
-            raise Problem("too-many-requests", retry_after_s=wait_s)
+            raise self.throttle.refusal(Throttled.PASS, wait_s)
         self.attempts.count(key, ATTEMPT_INTERVAL_S, now_s=now_s)
 
     def check_poll(self, ticket: Credential) -> None:
@@ -89,7 +92,7 @@ class PublicServices:
         """
         wait_s = self.poll_wait_s(ticket.wave_id, ticket.number, time.monotonic())
         if wait_s > 0:
-            raise Problem("too-many-requests", retry_after_s=wait_s)
+            raise self.throttle.refusal(Throttled.TICKET, wait_s)
 
     def poll_wait_s(self, wave_id: str, number: int, now_s: float) -> float:
         """Return how long the ticket with this number has to wait; 0 when it may ask."""

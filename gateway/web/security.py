@@ -11,6 +11,7 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.typedefs import Handler
 
 from gateway.web.body import CONTINUE, discard
+from gateway.web.clients import came_by_tls
 from gateway.web.problems import Problem
 
 FIELD_BYTES_MAX = 4096  # a whole line: aiohttp limits names and values, each for itself
@@ -140,12 +141,6 @@ def is_foreign(sites: Sequence[str], origins: Sequence[str], host: str) -> bool:
         return any(site not in {"same-origin", "none"} for site in sites)
     own = host.lower()
     return any(origin.lower().partition("://")[2] != own for origin in origins)
-
-
-def came_by_tls(request: web.BaseRequest) -> bool:
-    """Say whether the connection is encrypted; what an absolute target claims does not count."""
-    transport = request.transport
-    return transport is not None and transport.get_extra_info("sslcontext") is not None
 
 
 def harden(request: web.BaseRequest, response: web.StreamResponse) -> None:

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from gateway.core.tickets import sign
+from gateway.web.clients import origin_of
 from gateway.web.cookies import shown_by
 from gateway.web.documents import serve
 from gateway.web.negotiation import language_of
@@ -25,7 +26,7 @@ def page_routes(app: web.Application, services: PublicServices, pages: Pages) ->
         room = services.room_of(request)
         ticket = services.cookies.ticket_of(shown_by(request), room.wave.id)
         text = sign(services.cookies.ticket_keys, ticket)
-        return pages.device(room, text, str(request.url.origin()), language_of(request))
+        return pages.device(room, text, origin_of(request), language_of(request))
 
     app.router.add_get("/", home)
     app.router.add_get("/waves/{wave}/device", device)

@@ -61,6 +61,8 @@ class WaitingRoom:
     async def _join(self, request: web.Request, response: web.Response, room: LiveRoom) -> None:
         shown = shown_by(request)
         held = self._services.cookies.held(shown, Kind.TICKET, room.wave.id)
+        if held is None:
+            await self._services.throttle.join(shown)
         welcome = await self._services.front_door.join(room, held)
         if isinstance(welcome, NotOpen):
             raise not_open(welcome, self._services.front_door.board(room))

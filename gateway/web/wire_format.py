@@ -8,9 +8,10 @@ from functools import lru_cache
 from aiohttp import web
 
 from gateway.web.body import JSON_TYPE
-from gateway.web.security import HEADERS, JSON_POLICY
+from gateway.web.security import HEADERS, HSTS, JSON_POLICY
 
 NO_BODY = frozenset({204, 304})
+_HSTS_LINE = b"\r\nStrict-Transport-Security: " + HSTS.encode()
 
 
 def serialize(response: web.Response, date: bytes) -> bytes:
@@ -38,3 +39,10 @@ def json_head(status: int) -> tuple[bytes, bytes]:
 def closing(answer: bytes) -> bytes:
     """Return an answer that says it is the last one of its connection."""
     return answer.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+
+
+def over_tls(answer: bytes) -> bytes:
+    """Return the answer as it is where a proxy in front has been spoken to by TLS."""
+    at = answer.find(b"\r\nContent-Length: ")
+    at = answer.find(b"\r\nDate: ") if at < 0 else at
+    return answer[:at] + _HSTS_LINE + answer[at:]

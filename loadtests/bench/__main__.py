@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from loadtests.bench import admission, delivering, live, steering, throughput, waiting
+from loadtests.bench import admission, delivering, live, stalled, steering, throughput, waiting
 from loadtests.bench.rows import Measured, Row, keep, table
 
 Group = Callable[[bool], Sequence[Row]]
@@ -17,6 +17,7 @@ GROUPS: Mapping[str, Group] = {  # name -> its rows, given whether to be quick
     "autopilot": steering.rows,
     "delivery": delivering.rows,
     "live": live.rows,
+    "stalled": stalled.rows,
     "throughput": throughput.rows,
     "waiting": waiting.rows,
 }

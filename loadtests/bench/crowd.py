@@ -17,7 +17,7 @@ from gateway.services.admission import PassIssued
 from gateway.services.front_door import Place
 from loadtests.bench.doors import Door
 from loadtests.bench.scripts import Patch, VirtualScripts, programme_of, unpatched
-from loadtests.conduct import far_poll_s
+from loadtests.looks import far_poll_s
 
 START_US = 1_586_606_400_000_000
 QUANTUM_US = 10_000  # both doors send what has collected once in it

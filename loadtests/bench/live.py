@@ -21,8 +21,8 @@ from loadtests import system
 from loadtests.bench.admission import bursts, window_ratios
 from loadtests.bench.crowd import FAR_S, JITTER, NETWORK_US, WAIT_S_MIN, Scenario, Story
 from loadtests.bench.rows import Row, Wanted
-from loadtests.conduct import far_poll_s
-from loadtests.evidence import Terms
+from loadtests.evidence import PASS_TTL_S, Terms
+from loadtests.looks import far_poll_s
 
 SHARES = (0.0, 0.4, 0.7, 0.9)
 OPENS_S = 14.0  # after the room is made: the crowd joins before
@@ -74,7 +74,7 @@ def _story(client: Any, scenario: Scenario) -> Story:
     """Read when passes were issued: their expiry is a life after it, on the wave's own clock."""
     names = "clock_us", "last_us", "opens_at_us"
     clock_us, last_us, opens_at_us = map(int, client.hmget(room_key("room"), names))
-    opened_us = clock_us - (last_us - opens_at_us) + system.PASS_TTL_S * 1_000_000
+    opened_us = clock_us - (last_us - opens_at_us) + PASS_TTL_S * 1_000_000
     expiries = client.zrange(room_key("expiries"), 0, -1, withscores=True)
     return Story(scenario, passes=[(int(score) - opened_us, -1) for _, score in expiries])
 

@@ -29,7 +29,7 @@ from loadtests.bench.generator import Answer, Server, Shot, fire, get, post
 from loadtests.bench.live import room_key
 from loadtests.children import Child, end, spawn
 from loadtests.evidence import Terms
-from loadtests.profiles import PROFILES
+from loadtests.scenario import Scenario
 
 Round = Mapping[str, Shot]  # by what was asked; nginx only where it is installed
 WAVE = f"/v1/waves/{system.WAVE}"
@@ -187,8 +187,8 @@ def _forms(url: str, persons: range) -> Sequence[bytes]:
     """Fill the wave's form in, ahead of the clock."""
     with urllib.request.urlopen(f"{url}{WAVE}/form", timeout=5) as answer:  # noqa: S310  our own
         schema = json.load(answer)
-    profile = next(iter(PROFILES.values()))
-    return [orjson.dumps(fill(schema, make_person(profile, 1, each))) for each in persons]
+    crowd = Scenario("smoke", people=1)
+    return [orjson.dumps(fill(schema, make_person(crowd, each))) for each in persons]
 
 
 @contextmanager
@@ -204,6 +204,7 @@ def _gateway(terms: Terms) -> Iterator[tuple[system.Gateway, Server]]:
 
 def _serve_of(gateway: system.Gateway) -> Server:
     """Return the one front door among the children of `gateway up`."""
+    assert gateway.child is not None
     of = gateway.child.pid
     for pid in Path(f"/proc/{of}/task/{of}/children").read_text().split():
         if b"\0serve\0" in Path(f"/proc/{pid}/cmdline").read_bytes():

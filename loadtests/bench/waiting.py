@@ -89,9 +89,13 @@ def _room(joined: int, called: int) -> Iterator[tuple[Any, VirtualScripts, Calla
 
 
 def memory(times: int) -> Sequence[float]:
-    """Return used_memory per waiting visitor, beside that of a small room: all bitmaps at full length."""
-    waiting = (JOINED - FEW) * (1 - LEFT_SHARE)
-    return [(_used_bytes(JOINED) - _used_bytes(FEW)) / waiting for _ in range(times)]
+    """Return used_memory per waiting visitor, beside that of a small room: all bitmaps at full length.
+
+    Bitmaps grow in steps: of the crowds that are measured, each ends elsewhere in one.
+    """
+    crowds = [JOINED + 20_000 * nth for nth in range(times)]
+    few = _used_bytes(FEW)
+    return [(_used_bytes(crowd) - few) / (crowd - FEW) / (1 - LEFT_SHARE) for crowd in crowds]
 
 
 def _used_bytes(joined: int) -> int:

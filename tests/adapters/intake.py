@@ -151,10 +151,22 @@ class MemoryIntake:
                     stream.dead.append((entry, item.reason))
                 if item.state == "recorded":
                     stream.settled[item.entry_id] = entry
-                record = self.records[item.receipt]
-                self.records[item.receipt] = replace(
-                    record, state=item.state, recorded_at_us=loop_us()
-                )
+                if record := self.records.get(item.receipt):
+                    self.records[item.receipt] = replace(
+                        record, state=item.state, recorded_at_us=loop_us()
+                    )
+
+    async def readmit(self, wave: Wave, entries: Sequence[IntakeEntry]) -> int:
+        """Put entries back whose receipts are not known any more."""
+        async with suffering(self.fault):
+            self._check(wave)
+            lost = [entry for entry in entries if entry.receipt not in self.records]
+            for entry in lost:
+                instant_us = entry.accepted_at_us
+                record = ReceiptRecord(entry.receipt, wave.id, "received", instant_us, 0)
+                self.records[entry.receipt] = record
+                self._queue_again(wave, entry)
+        return len(lost)
 
     async def settled(self, wave: Wave, count: int, age_s: float) -> Sequence[IntakeEntry]:
         """Return the oldest that wait to be read back."""

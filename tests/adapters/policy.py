@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.core.audit import Chain, link
 from gateway.core.policy import Policy
+from gateway.core.policy_change import Timer
 from gateway.core.programme import Wave
 from gateway.ports import PolicyRevision, PortError, Stale
 
@@ -18,6 +20,7 @@ class MemoryPolicies:
     held: dict[str, PolicyRevision] = field(default_factory=dict)  # by wave
     records: dict[str, list[dict[str, str]]] = field(default_factory=dict)  # newest first
     outage: PortError | None = None  # raised by everything while it is set
+    noted: dict[str, int] = field(default_factory=dict)  # by wave: the last revision with a result
     faster: int = 0  # how many others change a policy between our reading and our change
 
     async def read(self, wave: Wave) -> PolicyRevision:
@@ -25,7 +28,12 @@ class MemoryPolicies:
         return self.held.setdefault(wave.id, PolicyRevision(1, wave.policy))
 
     async def change(
-        self, wave: Wave, revision: int, policy: Policy, audit: Mapping[str, str]
+        self,
+        wave: Wave,
+        revision: int,
+        policy: Policy,
+        audit: Mapping[str, str],
+        timer: Timer | None = None,
     ) -> PolicyRevision | Stale:
         held = await self.read(wave)
         if self.faster:
@@ -33,14 +41,37 @@ class MemoryPolicies:
             held = self.held[wave.id] = PolicyRevision(held.revision + 1, held.policy)
         if held.revision != revision:
             return Stale(held.revision)
-        new = self.held[wave.id] = PolicyRevision(revision + 1, policy)
-        told = {"revision": str(new.revision), "at_us": str(AT_US + new.revision), **audit}
-        self.records.setdefault(wave.id, []).insert(0, told)
+        at_us = AT_US + revision + 1
+        new = self.held[wave.id] = PolicyRevision(revision + 1, policy, timer, at_us)
+        self._append(wave, new.revision, audit)
         return new
+
+    async def note(self, wave: Wave, audit: Mapping[str, str], *, result_of: int = 0) -> bool:
+        held = await self.read(wave)
+        if result_of and result_of <= self.noted.get(wave.id, 0):
+            return False
+        if result_of:
+            self.noted[wave.id] = result_of
+        self._append(wave, held.revision, audit)
+        return True
+
+    def _append(self, wave: Wave, revision: int, audit: Mapping[str, str]) -> None:
+        records = self.records.setdefault(wave.id, [])
+        told = {"revision": str(revision), "at_us": str(AT_US + revision)}
+        told |= {"previous": records[0]["hash"] if records else "", **audit}
+        records.insert(0, told | {"hash": link(told.items())})
 
     async def audit(self, wave: Wave, count: int) -> Sequence[Mapping[str, str]]:
         self._fail()
         return self.records.get(wave.id, [])[:count]
+
+    async def chain(self, wave: Wave) -> Chain:
+        self._fail()
+        chain, records = Chain(), self.records.get(wave.id, [])
+        for record in reversed(records):
+            chain.add(list(record.items()))
+        chain.end(records[0]["hash"] if records else "")
+        return chain
 
     def _fail(self) -> None:
         if self.outage is not None:

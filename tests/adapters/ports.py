@@ -41,8 +41,8 @@ class Script:
 class ScriptedRoom(Script):
     """A ``RoomPort``."""
 
-    async def create(self, wave: Wave) -> None:
-        self.play("create")
+    async def create(self, wave: Wave) -> bool:
+        return bool(self.play("create"))
 
     async def tick(self, wave: Wave, present: Sequence[int]) -> Snapshot:
         answer: Snapshot = self.play("tick")
@@ -101,3 +101,6 @@ class ScriptedIntake(Script):
 
     async def settle(self, wave: Wave, settled: Sequence[Settled]) -> None:
         self.play("settle")
+
+    async def readmit(self, wave: Wave, entries: Sequence[IntakeEntry]) -> int:
+        return int(self.play("readmit"))

@@ -1,7 +1,7 @@
 """A store in front of a store, that fails as it is told to and notes what it was offered."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.ports import IntakeEntry, Recording, RowOutcome, StorePort
@@ -35,6 +35,10 @@ class FaultyStore:
     async def standing(self, receipts: Sequence[str]) -> set[str]:
         async with suffering(self.fault):
             return await self.inner.standing(receipts)
+
+    async def fences(self, programme_ids: Sequence[str]) -> Mapping[str, int]:
+        async with suffering(self.fault):
+            return await self.inner.fences(programme_ids)
 
     async def probe(self) -> None:
         await self.inner.probe()

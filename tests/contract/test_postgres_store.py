@@ -11,9 +11,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from gateway.ports import PortUnavailableError
+from gateway.ports import FencedError, PortUnavailableError
 from gateway.stores.postgres import PostgresStore
-from gateway.stores.postgres_pool import CONNECTIONS_MAX
+from gateway.stores.postgres_pool import CONNECTIONS_MAX, STEPS
 from tests.contract.store_benches import (
     DUPLICATE,
     RECORDED,
@@ -26,12 +26,14 @@ from tests.contract.store_benches import (
     rows_of_database,
 )
 from tests.postgres_server import OwnPostgres
+from tests.support import wait_until
 
-SCHEMA = files("gateway.stores").joinpath("postgres.sql").read_text("utf-8")
+SCHEMAS = [files("gateway.stores").joinpath(step).read_text("utf-8") for step in STEPS]
+SCHEMA = "".join(SCHEMAS)
 GRANTS = """
 GRANT SELECT ON gateway_schema TO gateway;
 GRANT SELECT, INSERT ON registrations TO gateway;
-GRANT SELECT, INSERT, UPDATE ON checkpoints TO gateway;
+GRANT SELECT, INSERT, UPDATE ON checkpoints, fences TO gateway;
 """
 CANARY = "Siti-Canary-3201014507900007"
 
@@ -88,7 +90,7 @@ async def test_the_right_to_read_and_insert_is_enough(database: Database, role: 
     assert await database.owner.fetchval(right) is False
 
 
-@pytest.mark.parametrize("table", ["registrations", "checkpoints"])
+@pytest.mark.parametrize("table", ["registrations", "checkpoints", "fences"])
 async def test_a_right_that_is_missing_is_found_by_the_probe(
     database: Database, role: str, table: str
 ) -> None:
@@ -112,14 +114,55 @@ async def test_processes_that_start_at_once_make_one_schema(
 ) -> None:
     stores = [database.store() for _ in range(6)]
     await asyncio.gather(*(store.probe() for store in stores))
-    assert await database.owner.fetch("SELECT version FROM gateway_schema") == [(1,)]
+    assert await database.owner.fetch("SELECT version FROM gateway_schema") == [(2,)]
 
 
 async def test_another_schema_is_refused_and_left_as_it_is(database: Database) -> None:
-    await database.owner.execute(f"{SCHEMA} UPDATE gateway_schema SET version = 2")
-    with pytest.raises(PortUnavailableError, match="schema 2 is not 1"):
+    await database.owner.execute(f"{SCHEMA} UPDATE gateway_schema SET version = 3")
+    with pytest.raises(PortUnavailableError, match="schema 3 is not 2"):
         await database.store().put([row(1)])
     assert await database.rows() == set()
+
+
+async def test_an_older_schema_is_brought_up_with_all_that_it_holds(database: Database) -> None:
+    await database.store().put([row(1)])
+    await database.owner.execute("DROP TABLE fences; UPDATE gateway_schema SET version = 1")
+    stores = [database.store() for _ in range(6)]
+    await asyncio.gather(*(store.put([row(serial)]) for serial, store in enumerate(stores, 2)))
+    assert await database.rows() == {f"R{serial}" for serial in range(1, 8)}
+    assert await database.owner.fetch("SELECT version FROM gateway_schema") == [(2,)]
+
+
+async def test_where_an_older_schema_is_somebody_elses_its_owner_is_told_what_to_run(
+    database: Database, role: str
+) -> None:
+    await database.owner.execute("DROP TABLE fences; UPDATE gateway_schema SET version = 1")
+    store = database.store(role)
+    with pytest.raises(PortUnavailableError, match=r"owner run gateway/stores/postgres-2\.sql"):
+        await store.probe()
+    await database.owner.execute(f"{SCHEMAS[1]} {GRANTS}")
+    assert await recordings(store, row(1)) == [RECORDED]
+
+
+async def test_a_batch_under_way_is_waited_for_by_whoever_raises_the_fence(
+    database: Database,
+) -> None:
+    """I-8: what it commits is counted."""
+    store = database.store()
+    await store.probe()
+    await database.owner.execute(
+        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " PERFORM pg_sleep(0.5); RETURN new; END $$;"
+        "CREATE TRIGGER t BEFORE INSERT ON registrations FOR EACH ROW EXECUTE FUNCTION dawdle()"
+    )
+    putting = asyncio.create_task(recordings(store, row(1)))
+    asleep = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+    await wait_until(lambda: database.owner.fetchval(asleep), what="it is under way")
+    await database.store().raise_fence("prakerja")
+    assert await database.rows() == {"R1"}
+    assert await putting == [RECORDED]
+    with pytest.raises(FencedError):
+        await store.put([row(2)])
 
 
 async def test_a_database_that_cannot_hold_every_name_is_refused(database: Database) -> None:

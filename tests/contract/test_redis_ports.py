@@ -4,14 +4,16 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
 from gateway.core.checkpoint import MARGIN, take
 from gateway.core.policy import Policy
+from gateway.core.policy_change import Timer
 from gateway.core.programme import Moment, Wave
 from gateway.core.snapshot import Phase
 from gateway.ports import (
@@ -31,7 +33,7 @@ from gateway.ports import (
 )
 from gateway.redis.fence import Fences
 from gateway.redis.intake import RedisIntake
-from gateway.redis.keys import room_keys
+from gateway.redis.keys import key, room_keys
 from gateway.redis.policy import RedisPolicies
 from gateway.redis.processes import RedisProcesses
 from gateway.redis.recovery import RedisRecovery
@@ -165,7 +167,7 @@ async def test_a_room_that_was_put_back_is_not_put_back_again(
     quicker, slower = recoveries
     assert await quicker.restore(wave, known)
     assert await slower.restore(wave, known)  # it is still closed
-    await quicker.reopen(wave, known, {"who": "recovery"})
+    await quicker.reopen(wave, {"who": "recovery"})
     number = (await joined_by(redis_ports, wave)).number
     assert not await slower.restore(wave, known)
     assert (await joined_by(redis_ports, wave)).number == number + 1
@@ -192,7 +194,7 @@ async def test_a_process_that_knows_more_than_a_room_put_back_closes_it(
     await redis_ports.rooms._ticks.command("DEL", room_keys("t", wave.programme_id, wave.id)[0])
     recovery = RedisRecovery(f"unix://{valkey_socket}", "t", Fences())
     await recovery.restore(wave, known)
-    await recovery.reopen(wave, known, {"who": "recovery"})
+    await recovery.reopen(wave, {"who": "recovery"})
     for _ in range(2):
         with pytest.raises(RoomMissingError):
             await redis_ports.rooms.tick(wave, [])
@@ -284,6 +286,41 @@ async def test_a_policy_is_replaced_by_whoever_read_the_latest(redis_ports: Adap
     assert (await redis_ports.rooms.tick(wave, [])).revision == 2
 
 
+async def test_a_timer_is_kept_with_its_revision_and_goes_with_the_next(
+    redis_ports: Adapters,
+) -> None:
+    wave, policies = a_wave(), redis_ports.policies
+    await redis_ports.rooms.create(wave)
+    timer = Timer(5_000_000, {"rate_per_s": 7.5, "message": "é"}, "me")
+    await policies.change(wave, 1, replace(POLICY, message="a"), {"who": "me"}, timer)
+    read = await policies.read(wave)
+    assert (read.timer, read.at_us > 0) == (timer, True)
+    await policies.change(wave, 2, POLICY, {"who": "me"})
+    assert (await policies.read(wave)).timer is None
+
+
+async def test_i58_the_servers_chain_is_the_cores_and_an_edit_or_gap_shows(
+    redis_ports: Adapters, valkey_client: redis.Redis
+) -> None:
+    wave, policies = a_wave(), redis_ports.policies
+    await redis_ports.rooms.create(wave)
+    assert (await policies.chain(wave)).broken_at is None
+    for revision in range(1, 6):
+        held = replace(POLICY, message=f"pesan é {revision}")
+        await policies.change(wave, revision, held, {"who": "rina", "reason": "naik – 50 %"})
+    assert await policies.note(wave, {"who": "gateway", "did": "result"}, result_of=3)
+    assert not await policies.note(wave, {"who": "gateway", "did": "result"}, result_of=3)
+    assert await policies.note(wave, {"who": "rina", "refused": "policy-invalid"})
+    chain = await policies.chain(wave)
+    assert (chain.count, chain.broken_at) == (7, None)
+    name = key("t", wave.programme_id, wave.id, "audit")
+    entries: Any = valkey_client.xrange(name)
+    valkey_client.xdel(name, entries[2][0])
+    assert (await policies.chain(wave)).broken_at == 3
+    valkey_client.xtrim(name, maxlen=0)
+    assert (await policies.chain(wave)).broken_at == 1
+
+
 async def test_processes_are_seen_while_they_report(redis_ports: Adapters) -> None:
     await redis_ports.processes.report("one", {"pid": 1})
     assert [row["process"] for row in await redis_ports.processes.alive()] == ["one"]
@@ -332,3 +369,23 @@ async def test_an_unsafe_server_is_found_out_with_its_cure(
     finally:
         valkey_client.config_set(name, good)
         await safety.close()
+
+
+@pytest.mark.parametrize("command", ["info", "config|get"])
+async def test_a_user_that_may_not_ask_what_durability_rests_on_is_found_out(command: str) -> None:
+    """Without INFO no room can be told from its older copy: it is made for nobody, and serves nobody."""
+    server = OwnValkey()
+    server.start()
+    wave, rooms, safety = a_wave(), RedisRooms(server.url, "t"), RedisSafety(server.url)
+    await rooms.create(wave)
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "default", f"-{command}")
+    (finding,) = await safety.findings()
+    assert f"+{command}" in str(finding)
+    if command == "info":
+        for call in (rooms.tick(wave, []), rooms.join(wave), rooms.create(a_wave())):
+            with pytest.raises(PortUnavailableError, match="'info'"):
+                await call
+    await rooms.close()
+    await safety.close()
+    server.kill()

@@ -197,12 +197,24 @@ async def test_what_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) 
     assert path.read_text() == "not a database at all, " * 100
 
 
+async def test_an_older_schema_is_brought_up_with_all_that_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "r.db"
+    async with opened(path) as store:
+        await store.put([row(1)])
+    with other_connection(path) as db:
+        db.executescript("DROP TABLE fences; PRAGMA user_version = 1")
+    async with opened(path) as one, opened(path) as other:
+        await asyncio.gather(one.put([row(2)]), other.put([row(3)]))
+        assert await one.raise_fence("prakerja") > 0
+    assert rows_of(path).keys() == {"R1", "R2", "R3"}
+
+
 async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "r.db"
     async with opened(path) as store:
         await store.put([row(1)])
     with other_connection(path) as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
     async with opened(path) as store:
         with pytest.raises(PortUnavailableError, match="newer gateway"):
             await store.put([row(2)])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gateway.ports import IntakeEntry, PortUnavailableError
+from gateway.ports import FencedError, IntakeEntry, PortUnavailableError
 from gateway.services.delivery import Delivery
 from tests.adapters.intake import MemoryIntake, loop_us
 from tests.contract.store_benches import (
@@ -231,6 +231,25 @@ async def test_what_is_recorded_is_read_in_pages_by_programme_in_order_of_receip
             assert columns(entry) == columns(sent)
         else:
             assert (entry.payload, entry.content) == (b"", digest(sent.payload))
+
+
+async def test_what_was_read_before_a_recovery_is_not_committed_after_its_count(
+    bench: Bench,
+) -> None:
+    """I-8, I-11: not one row of the batch; and what is read behind the new fence goes on."""
+    assert await bench.store.fences(["prakerja", "other"]) == {"prakerja": 0, "other": 0}
+    await recordings(bench.store, row(1))
+    fence = await bench.archive.raise_fence("prakerja")
+    for batch in ([row(2)], [row(3, programme_id="other"), row(4)]):
+        with pytest.raises(FencedError):
+            await bench.store.put(batch)
+    assert (await bench.rows()).keys() == {"R1"}
+    assert await bench.store.fences(["prakerja", "other"]) == {"prakerja": fence, "other": 0}
+    others = row(5, programme_id="other"), replace(row(1), fence=fence)
+    assert await recordings(bench.store, *others, replace(row(6), fence=fence)) == [RECORDED] * 3
+    assert await bench.archive.raise_fence("prakerja") > fence
+    with pytest.raises(FencedError):
+        await bench.store.put([replace(row(7), fence=fence)])
 
 
 async def test_down_no_checkpoint_is_told_to_be_kept_that_is_not(bench: Bench) -> None:

@@ -56,6 +56,7 @@ def bits(raw: bytes | None) -> set[int]:
     return {
         8 * index + bit
         for index, byte in enumerate(raw or b"")
+        if byte
         for bit in range(8)
         if byte >> (7 - bit) & 1
     }
@@ -98,7 +99,7 @@ class Twins(RoomMachine):
             "settle": self._settle,
             "change_policy": self._change_policy,
             "restore": self._restore,
-            "reopen": lambda known: self._run("reopen", known, "who", "me"),
+            "reopen": self._reopen,
         }
         answer = special[script](*args) if script in special else self._run(script, *args)
         if script == "accept":  # then how many were in all
@@ -119,7 +120,7 @@ class Twins(RoomMachine):
     def _change_policy(self, policy: Policy) -> Any:
         numbers = policy_numbers(policy)
         revision = self.room.revision
-        args = revision - 1, "{}", len(numbers), *numbers, "who", "me"
+        args = revision - 1, "{}", "", len(numbers), *numbers, "who", "me"
         answer = self._run("change_policy", *args)
         assert self._run("change_policy", *args) == [0, revision], "a stale revision is refused"
         return answer
@@ -130,13 +131,18 @@ class Twins(RoomMachine):
             "ended", "missing",
         )  # fmt: skip
         fields = [part for name in names for part in (name, getattr(self.room, name))]
-        args = GROUP, "{}", self.room.revision, "epoch", EPOCH, *fields
+        args = GROUP, "{}", self.room.revision, 0, "epoch", EPOCH, *fields
         if self.server.hget(NAMES["room"], "phase") != b"recovering":
             assert self._run("restore", *args) == 0, "a room that stands is not put back"
         self.server.hset(
             NAMES["room"], "phase", "recovering"
         )  # whoever finds it to be less does that
         return self._run("restore", *args)
+
+    def _reopen(self, known: int) -> Any:
+        if self.server.hget(NAMES["room"], "phase") == b"recovering":
+            self.server.hset(NAMES["room"], "sought", known)  # as `restore` is told by somebody
+        return self._run("reopen", "who", "me")
 
     @invariant()
     def same_state(self) -> None:

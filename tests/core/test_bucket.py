@@ -5,7 +5,16 @@ from functools import partial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.bucket import STEP_US_MAX, TOKEN, elapsed_us, refill, tokens_asked, wait_us
+from gateway.core.bucket import (
+    RETRY_US_MIN,
+    STEP_US_MAX,
+    TOKEN,
+    elapsed_us,
+    kept_tokens,
+    refill,
+    tokens_asked,
+    wait_us,
+)
 
 rates = st.integers(1, 100_000_000)
 bursts = st.integers(1, 100_000)
@@ -50,12 +59,19 @@ def test_a_claimant_finds_its_token_when_told_and_not_before(
 
 @given(st.integers(0, 5_000), st.integers(1, 1_000), st.integers(1, 2_000))
 def test_the_further_back_a_claimant_the_fuller_the_bucket_it_needs(
-    rank: int, burst: int, target: int
+    rank: int, kept: int, target: int
 ) -> None:
-    asked = partial(tokens_asked, burst=burst, target=target)
+    asked = partial(tokens_asked, kept=kept, target=target)
     assert asked(0) == 1  # the first takes the last token
-    assert (
-        asked(rank) <= asked(rank + 1) <= burst
-    )  # a full bucket serves whoever asks: none is lost
+    assert asked(rank) <= asked(rank + 1) <= kept
+    if rank:
+        assert asked(rank) >= min(kept, 2)  # and it is left there by everybody else
     if rank >= target:
-        assert asked(rank) == burst
+        assert asked(rank) == kept
+
+
+@given(rates, bursts)
+def test_a_full_bucket_serves_whoever_asks_and_little_is_kept(rate: int, burst: int) -> None:
+    kept = kept_tokens(rate, burst)
+    assert 1 <= kept <= burst  # none is lost
+    assert kept <= 2 or (kept - 1) * TOKEN < rate * RETRY_US_MIN

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.policy import BOUNDS, Policy, diff, validate
+from gateway.core.policy import BOUNDS, Policy, diff, from_document, validate
 
 BASE = Policy(rate_per_s=1_000, burst=1)
 
@@ -55,6 +55,15 @@ def test_the_burst_is_at_most_one_second_of_rate() -> None:
     assert codes({"rate_per_s": 0.5, "burst": 1}) == []
 
 
+def test_what_only_two_fields_together_get_wrong_is_told_at_once_too() -> None:
+    assert codes({"rate_per_s": 5.0, "burst": 6, "floor_per_s": 7.0, "quota": -1}) == [
+        ("/quota", "range"), ("/burst", "burst"), ("/floor_per_s", "floor"),
+    ]  # fmt: skip
+    assert codes({"rate_per_s": 0, "burst": 99, "autopilot": "on"}) == [
+        ("/rate_per_s", "range"), ("/autopilot", "choice"),
+    ], "beside a rate that is none, no burst is too large"  # fmt: skip
+
+
 @given(
     st.dictionaries(
         st.text(max_size=20), st.none() | st.booleans() | st.integers() | st.floats() | st.text()
@@ -73,3 +82,9 @@ def test_the_difference_names_old_and_new() -> None:
     assert isinstance(changed, Policy)
     assert diff(BASE, changed) == {"quota": (1_000, 5)}
     assert asdict(changed)["rate_per_s"] == 1_000
+
+
+def test_i_28_a_document_of_a_later_version_is_read_without_its_new_fields() -> None:
+    later = asdict(BASE) | {"colour": "red"}
+    assert from_document(later) == BASE
+    assert from_document({"quota": 5}) == Policy(quota=5)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from gateway.core import calling, passes, room
+from gateway.core import bucket, calling, passes, room
 from gateway.core.passes import Record, Registry
 from gateway.core.policy import Policy
 from gateway.core.room import Room
@@ -16,18 +16,23 @@ FORM_US = 15 * SECOND_US
 POLICY = Policy(rate_per_s=2.0, burst=2, form_cap=1_000, quota=10_000, pass_ttl_s=60, check_in_s=5)
 CROWD = 480  # more than the first window, so that it must widen
 SHARES = (1, 2, 5)  # one visitor in so many is there
+LAUNCH = Policy(
+    rate_per_s=20.0, burst=20, form_cap=1_000, quota=10_000, pass_ttl_s=60, check_in_s=5
+)
 
 
 class Wave:
     """Visitors who check in when they are near, claim when told to, and are slow with the form."""
 
-    def __init__(self, present_every: int) -> None:
-        self.room = Room("0123456789abcdef", POLICY, 0, 1, NEVER_US, last_us=0)
+    def __init__(self, present_every: int, policy: Policy = POLICY, crowd: int = CROWD) -> None:
+        self.policy, self.crowd = policy, crowd
+        self.room = Room("0123456789abcdef", policy, 0, 1, NEVER_US, last_us=0)
         self.registry = Registry()
         room.step(self.room, 0)
-        for _ in range(CROWD):
+        for _ in range(crowd):
             passes.join(self.room)
-        self.waiting = set(range(0, CROWD, present_every))
+        self.waiting = set(range(0, crowd, present_every))
+        self.go_when_called: set[int] = set()
         self.called_us: dict[int, int] = {}
         self.issued_us: dict[int, int] = {}
         self.ask_us: dict[int, int] = {}
@@ -37,18 +42,19 @@ class Wave:
 
     def run(self, seconds: int) -> "Wave":
         """Lead everybody through; who is called claims within the interval, and when it is told to."""
-        interval_us = POLICY.check_in_s * SECOND_US
+        interval_us = self.policy.check_in_s * SECOND_US
         while self.now_us < seconds * SECOND_US:
             self.now_us += TICK_US
             slot = self.now_us // TICK_US % (interval_us // TICK_US)
             seen = [p for p in self.waiting if p < self.room.near and p % 100 == slot]
             called = room.tick(self.room, self.now_us, seen).called
+            self.waiting -= {p for p in self.go_when_called if p < called}
             for position in sorted(p for p in self.waiting if p < called):
                 if position not in self.called_us:
                     self.called_us[position] = self.now_us
                     # At its next check-in, later the further in front: the worst order there is.
-                    self.ask_us[position] = self.now_us + (CROWD - position) * interval_us // (
-                        2 * CROWD
+                    self.ask_us[position] = self.now_us + (
+                        (self.crowd - position) * interval_us // (2 * self.crowd)
                     )
             for position in self._asking():
                 self._claim(position)
@@ -82,9 +88,9 @@ class Wave:
 
     def late(self) -> list[int]:
         """Return who was not called in time: I-33."""
-        check_in_s = POLICY.check_in_s
+        check_in_s = self.policy.check_in_s
         limits_s = {
-            p: p / POLICY.rate_per_s * 1.05 + 2 * check_in_s
+            p: p / self.policy.rate_per_s * 1.05 + 2 * check_in_s
             for p in self.called_us.keys() | self.waiting
         }
         return [
@@ -93,7 +99,7 @@ class Wave:
 
     def overtaken(self) -> dict[int, int]:
         """Return by how many each was overtaken between its call and its pass, where that is too many: I-22."""
-        most = POLICY.rate_per_s * POLICY.check_in_s + POLICY.burst
+        most = self.policy.rate_per_s * self.policy.check_in_s + self.policy.burst
         counts = {
             p: sum(
                 other > p and self.called_us[p] < at_us < until_us
@@ -121,6 +127,34 @@ def test_nobody_starves_nobody_is_overtaken_and_the_rate_is_kept(present_every: 
     assert wave.overtaken() == {}
     low, high = wave.fullest()
     assert (low, high) == (20, 20), "2 per second in every 10 seconds"
+
+
+def abandoned_at_the_front() -> Wave:
+    """Lead a wave of whom every fifth is gone when called, having checked in a moment before."""
+    wave = Wave(1, LAUNCH, crowd=1_800)
+    wave.go_when_called = set(range(0, 1_800, 5))
+    return wave.run(60)
+
+
+def test_the_rate_is_kept_where_many_are_gone_when_called() -> None:
+    """I-19: within 2 % of 20 per second, though every turn takes those who are gone out of the stock."""
+    wave = abandoned_at_the_front()
+    low, high = wave.fullest()
+    assert low >= 196
+    assert high <= 204
+    assert wave.overtaken() == {}
+
+
+def test_a_whole_burst_kept_for_those_in_front_would_not_keep_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seed(
+        monkeypatch,
+        bucket,
+        "min(burst, max(2, -(-rate_milli_per_s * RETRY_US_MIN // TOKEN)))",
+        "burst",
+    )
+    assert abandoned_at_the_front().fullest()[0] < 196
 
 
 SEEDED_BUGS = {

@@ -230,6 +230,11 @@ def recovery(go: Guided) -> None:
     go.attend(1, PRESENT)
     go.claim_at(1, 5, 6, 7, 8, 9, 10)
     go.see(go.outstanding() == {7, 8, 9})  # the burst, however long it filled
+    go.change(rate_per_s=3.0)
+    go.claim_at(10, 11, 12, 13, 14)
+    go.attend(1, PRESENT)
+    go.claim_at(15, 16)  # not the whole burst is kept for those in front, but the last token is
+    go.see(go.outstanding() == {7, 8, 9, 15, 16} and go.room.level == TOKEN)
     go.is_shown(17)
 
 
@@ -240,7 +245,7 @@ def closing(go: Guided) -> None:
     go.claim_at(9)
     go.join(1)
     go.accept_at(7, person=3)
-    go.see(go.room.phase is Phase.CLOSED and go.outstanding() == {8, 9})
+    go.see(go.room.phase is Phase.CLOSED and go.outstanding() == {8, 9, 15, 16})
     go.attend(11, [])
     go.accept_at(8, person=4)
     go.see(not go.model.held and go.model.accepted == 4)

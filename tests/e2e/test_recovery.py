@@ -1,9 +1,13 @@
 """I-7, I-8, I-23, I-26, I-28: Redis loses what it held, in mid-launch, and nobody's place is lost.
 
-Emptied while it runs, started again empty, started again from an old copy: numbers go on behind all
-that were given, old tickets keep their order, whoever is registered stays registered.
+Emptied while it runs, started again empty, started again from an old copy, also where front doors that have
+seen nothing yet come first: numbers go on behind all that were given, old tickets keep their order, whoever
+is registered stays registered.
 """
 
+import os
+import signal
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -24,21 +28,38 @@ def server() -> Iterator[OwnValkey]:
     valkey.kill()
 
 
-def emptied(server: OwnValkey) -> None:
+def emptied(server: OwnValkey, _: RunningGateway) -> None:
     with server.client() as client:
         client.flushall()
 
 
-def started_again_empty(server: OwnValkey) -> None:
+def started_again_empty(server: OwnValkey, _: RunningGateway) -> None:
     server.kill()
     server.lose_log()
     server.start()
 
 
-def started_from_an_old_copy(server: OwnValkey) -> None:
+def started_from_an_old_copy(server: OwnValkey, _: RunningGateway) -> None:
     server.kill()
     server.put_back_log("early")
     server.start()
+
+
+def started_from_an_old_copy_to_new_front_doors(server: OwnValkey, gateway: RunningGateway) -> None:
+    (delivery,) = gateway.children("deliver")
+    os.kill(delivery, signal.SIGSTOP)  # nobody who knows better is there
+    server.kill()
+    server.put_back_log("early")
+    for door in gateway.children("serve"):
+        os.kill(door, signal.SIGKILL)
+    server.start()
+    with server.client() as client:
+
+        def is_refused() -> bool:
+            return "errorstat_UNCONFIRMED" in client.info("errorstats")
+
+        wait_for(is_refused, timeout_s=20, what="a new front door is refused")
+    os.kill(delivery, signal.SIGCONT)
 
 
 def try_call(url: str, method: str, bearer: str | None = None) -> tuple[int, dict[str, object]]:
@@ -48,9 +69,17 @@ def try_call(url: str, method: str, bearer: str | None = None) -> tuple[int, dic
         return 0, {}
 
 
-@pytest.mark.parametrize("loss", [emptied, started_again_empty, started_from_an_old_copy])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        emptied,
+        started_again_empty,
+        started_from_an_old_copy,
+        started_from_an_old_copy_to_new_front_doors,
+    ],
+)
 def test_a_lost_room_is_put_back_in_mid_launch(
-    server: OwnValkey, loss: Callable[[OwnValkey], None]
+    server: OwnValkey, loss: Callable[[OwnValkey, RunningGateway], None]
 ) -> None:
     with a_gateway(rate_per_s=4.0, burst=1, redis_url=server.url, quota=30) as gateway:
         early = joined(gateway, range(4))
@@ -65,7 +94,7 @@ def test_a_lost_room_is_put_back_in_mid_launch(
         assert registered.register()[0] == 201
         wait_for(lambda: registered.receipt_state() == "recorded", what="recorded before the loss")
 
-        loss(server)
+        loss(server, gateway)
 
         newcomers: list[Applicant] = []
 
@@ -95,6 +124,35 @@ def test_a_lost_room_is_put_back_in_mid_launch(
         values = {"nik": nik(registered.person), "name": "Somebody Else"}
         status, problem = call(twin.url("registrations"), "POST", values, twin.held)
         assert (status, problem["type"].rsplit("/", 1)[1]) == (409, "already-registered")
+
+
+def test_a_server_started_again_with_all_it_had_is_trusted_within_seconds(
+    server: OwnValkey,
+) -> None:
+    """G-8; no number is skipped, and passes stay: it is no recovery."""
+    with a_gateway(rate_per_s=4.0, burst=1, redis_url=server.url, quota=30) as gateway:
+        people = joined(gateway, range(4))
+        wait_for(lambda: positions(people), timeout_s=10, what="everybody has a position")
+        took_s = []
+        for number in range(4, 7):
+            server.kill()
+            server.start()
+            began_s = time.monotonic()
+            newcomer = Applicant(gateway.public_url, gateway.wave, person=number)
+            answers: list[dict[str, object]] = []
+
+            def joins(
+                newcomer: Applicant = newcomer, answers: list[dict[str, object]] = answers
+            ) -> bool:
+                status, document = try_call(newcomer.url("tickets"), "POST")
+                answers.append(document)
+                return status == 201
+
+            wait_for(joins, timeout_s=20, what="the room takes people again")
+            took_s.append(time.monotonic() - began_s)
+            assert answers[-1]["number"] == number
+        print("accepting again after", took_s)  # noqa: T201  the figure
+        assert max(took_s) < 5.0
 
 
 def joined(gateway: RunningGateway, persons: range) -> list[Applicant]:

@@ -15,8 +15,8 @@ from gateway.redis.fence import Fences
 from gateway.redis.keys import room_keys
 from gateway.services.delivery import Delivery
 from gateway.services.recovery import Keeper
-from gateway.stores import postgres_pool
-from tests.faults.schedules import Fault, Kind, Schedule, Store, Terms
+from gateway.stores import postgres, postgres_pool, sqlite
+from tests.faults.schedules import AGAIN_S, Fault, Kind, Schedule, Store, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,11 @@ def _numbers_again_after_recovery() -> None:
     Fences.observe = observe  # type: ignore[method-assign]
 
 
+def _fence_ignored() -> None:
+    for store in (sqlite, postgres):
+        vars(store)["check_fences"] = lambda *_: None
+
+
 def _commits_not_awaited() -> None:
     promise = postgres_pool._promise
 
@@ -84,13 +89,24 @@ def _commits_not_awaited() -> None:
 
 
 POWER = (  # what the store has cannot be lost
-    Fault(0.9, Kind.STORE_DOWN, 0, 4.6),
+    Fault(0.9, Kind.STORE_DOWN, 0, 1.6 + 2 * AGAIN_S),
     # An fsync that takes long is waited for by a server that promises it, and only by such a one: what
     # it acknowledged meanwhile is on no disk, whenever the power goes.
-    Fault(0.9, Kind.FSYNC_STALL, 0, 4.6),
-    *(Fault(2.2 + 1.1 * n, Kind.POWER_LOSS, 0, 0.0) for n in range(3)),
+    *(Fault(0.9 + AGAIN_S * n, Kind.FSYNC_STALL, 0, AGAIN_S) for n in range(3)),
+    *(Fault(2.2 + AGAIN_S * n, Kind.POWER_LOSS, 0, 0.0) for n in range(3)),
 )
 KILLS = tuple(Fault(1.6 + 0.6 * n, Kind.KILL_DELIVER, 0, 0.02) for n in range(5))
+
+# Redis forgets while deliveries have a batch in hand, and one of them sleeps through the whole recovery.
+SLEPT_THROUGH = (
+    Fault(0.8, Kind.STORE_DOWN, 0, 6.7),  # before the first registration: both have some in hand
+    Fault(5.5, Kind.STOP_DELIVER, 1, 10.0),
+    Fault(6.0, Kind.EMPTIED, 0, 0.0),
+    Fault(
+        16.0, Kind.SLEEP_VALKEY, 0, 0.1
+    ),  # until then people come, who take every place once more
+)
+CROWDED = Terms(applicants=80, quota=12, burst=6)
 
 BUGS: dict[str, Bug] = {
     "everysec": Bug(("I-1:", "I-7:"), partial(_schedule, "everysec", *POWER, unsafe=True)),
@@ -138,6 +154,29 @@ BUGS: dict[str, Bug] = {
         ),
         _commits_not_awaited,
         (Store.POSTGRESQL,),
+    ),
+    "run-ignored": Bug(
+        "I-23:",
+        partial(
+            _schedule,
+            "run-ignored",
+            # Nobody who has seen more is there when the server is back; but the last checkpoint was taken
+            # after the last receipt was given, so that all which is lost can be told.
+            Fault(0.7, Kind.ROLLED_BACK, 0, 2.2),
+            Fault(1.3, Kind.KILL_SERVE, 0, 1.8),
+            Fault(1.3, Kind.KILL_SERVE, 1, 1.8),
+            Fault(2.7, Kind.KILL_DELIVER, 0, 3.5),
+            terms=Terms(applicants=80),
+        ),
+        partial(_in_scripts, "confirmed_run ~= run_id()", "false"),
+    ),
+    "fence-ignored": Bug(
+        "I-11:",
+        partial(_schedule, "fence-ignored", *SLEPT_THROUGH, terms=CROWDED, delivers=2),
+        _fence_ignored,
+        (
+            Store.SQLITE,
+        ),  # a PostgreSQL that was shut down meanwhile lets batches go in other orders
     ),
     "reservations-forgotten": Bug(
         "I-11:",

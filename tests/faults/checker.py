@@ -89,6 +89,8 @@ def accounts_agree(history: History) -> Faults:
     """I-5:"""
     remains = history.remains
     settled = {row.receipt for row in remains.rows} | set(remains.dead) | set(remains.pending)
+    if _forgot(history):  # put back for somebody who had registered again meanwhile
+        settled |= set(remains.superseded)
     yield from (f"{r} is accepted and nowhere" for r in sorted(set(remains.receipts) - settled))
     if not _forgot(history):
         stray = sorted(settled - set(remains.receipts))

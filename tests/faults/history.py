@@ -43,6 +43,7 @@ class Remains:
 
     rows: Sequence[Row] = ()
     receipts: Mapping[str, str] = field(default_factory=dict)  # in Redis: receipt -> state
+    superseded: Sequence[str] = ()  # receipts whose person stands under another, as the room says
     pending: Sequence[str] = ()  # receipts in the intake
     dead: Mapping[str, str] = field(default_factory=dict)  # dead letters: receipt -> reason
     room: Mapping[str, int] = field(default_factory=dict)  # its counters

@@ -14,7 +14,7 @@ from typing import Any
 from gateway import compose_deliver
 from gateway.core import policy
 from gateway.core.programme import Wave
-from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutcome
+from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutcome, StorePort
 from gateway.redis.channel import Channel
 from gateway.redis.intake import RedisIntake
 from gateway.services import delivery
@@ -65,7 +65,7 @@ def _hold_the_store(folder: Path, note: Note) -> None:
             if (folder / DOWN).exists():
                 raise PortUnavailableError("down, as the schedule says")
             if (folder / REFUSES).exists():
-                return [RowOutcome(row.receipt, Recording.REJECTED, "schedule") for row in rows]
+                return await _refused(store, rows)
             outcomes: Sequence[RowOutcome] = await put(rows)
             _fail_after_commit(folder, note)
             return outcomes
@@ -74,6 +74,15 @@ def _hold_the_store(folder: Path, note: Note) -> None:
         return store
 
     vars(compose_deliver)["store_of"] = open_faulty
+
+
+async def _refused(store: StorePort, rows: Sequence[IntakeEntry]) -> Sequence[RowOutcome]:
+    """Refuse what is not there yet: whatever a store has recorded stays so when it comes again."""
+    standing = await store.standing([row.receipt for row in rows])
+    refused, recorded = (Recording.REJECTED, "schedule"), (Recording.RECORDED, "")
+    return [
+        RowOutcome(row.receipt, *(recorded if row.receipt in standing else refused)) for row in rows
+    ]
 
 
 def _fail_after_commit(folder: Path, note: Note) -> None:

@@ -58,9 +58,6 @@ CLOCKS = frozenset({Kind.CLOCK_FORWARD, Kind.CLOCK_BACK})
 # Before the opening a step moves the opening itself: visitors are told to come back in minutes.
 CLOCKS_FROM_S = 1.8
 SERVED = frozenset({Kind.KILL_STORE, Kind.STOP_STORE})  # where the store is a server
-# A front door that has not heard of the last numbers takes a room put back without them for whole: until
-# a room is confirmed after each start of its server, these do not come together with an older copy.
-IGNORANT = frozenset({Kind.KILL_SERVE, Kind.STOP_SERVE, Kind.DESCRIPTORS}) | LINKS
 LENGTHS_S = {  # where a length other than this one means something else
     Kind.LINK_SLOW: (0.5, 1.5),
     Kind.STORE_REFUSES: (3.5, 5.0),  # longer than five tries take: dead letters
@@ -68,11 +65,12 @@ LENGTHS_S = {  # where a length other than this one means something else
     Kind.STOP_VALKEY: (0.2, 2.5),
     Kind.STOP_STORE: (0.2, 2.5),
     Kind.EMPTIED: (0.0, 0.0),
-    Kind.ROLLED_BACK: (0.6, 1.5),  # all front doors have ticked since the copy
+    Kind.ROLLED_BACK: (0.6, 1.5),  # whoever lives has ticked since the copy
     Kind.POWER_LOSS: (0.0, 0.2),
 }
 LOAD_S = 3.6  # in which applicants arrive and faults begin
 POWER_LOSSES = 8  # of a schedule that leads with them
+AGAIN_S = 3.0  # from one to the next: a room is confirmed, and there is something to lose again
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +125,10 @@ def make(seed: int, only: Sequence[Kind] = (), store: Store = Store.SQLITE) -> S
     faults = [_fault(dice, lead, dice.uniform(0.7, 2.0))]
     if lead is Kind.POWER_LOSS:
         first_s = faults[0].at_s
-        faults += [_fault(dice, lead, first_s + 0.7 * n) for n in range(1, POWER_LOSSES)]
+        faults += [_fault(dice, lead, first_s + AGAIN_S * n) for n in range(1, POWER_LOSSES)]
         # What is recorded already cannot be lost: the store stays away meanwhile.
-        faults.append(Fault(round(first_s - 0.5, 2), Kind.STORE_DOWN, 0, 0.7 * POWER_LOSSES))
-    kept_apart = LOSSES | (IGNORANT if lead is Kind.ROLLED_BACK else frozenset())
-    others = tuple(only or (kind for kind in kinds_of(store) if kind not in kept_apart))
+        faults.append(Fault(round(first_s - 0.5, 2), Kind.STORE_DOWN, 0, AGAIN_S * POWER_LOSSES))
+    others = tuple(only or (kind for kind in kinds_of(store) if kind not in LOSSES))
     for _ in range(dice.choice((0, 1, 1, 2))):
         faults.append(_fault(dice, dice.choice(others), dice.uniform(0.5, LOAD_S)))
     terms = Terms(

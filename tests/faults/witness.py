@@ -71,11 +71,19 @@ async def read_remains(world: World) -> Remains:
     room, _, _ = await read_room(world)
     client = world.client
     receipts = await client.hgetall(world.key("receipts"))
+    records = {k.decode(): v.decode().split("|") for k, v in receipts.items()}
+    persons = await client.hgetall(world.key("persons"))
+    stands = {person.decode(): receipt.decode() for person, receipt in persons.items()}
     pending = await client.xrange(world.key("intake"))
     dead = await client.xrange(world.key("dead"))
     return Remains(
         rows=await world.store.rows(WAVE),
-        receipts={k.decode(): v.decode().rpartition("|")[2] for k, v in receipts.items()},
+        receipts={receipt: record[-1] for receipt, record in records.items()},
+        superseded=[
+            receipt
+            for receipt, (_, person, *_, state) in records.items()
+            if state == "duplicate" and stands.get(person) != receipt
+        ],
         pending=[fields[b"receipt"].decode() for _, fields in pending],
         dead={fields[b"receipt"].decode(): fields[b"reason"].decode() for _, fields in dead},
         room={name: int(text) for name, text in room.items() if text.isdecimal()},

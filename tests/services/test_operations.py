@@ -1,14 +1,12 @@
-"""What operators see and change, without HTTP."""
+"""What operators see, without HTTP."""
 
 from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
-from gateway.core.policy import Policy, Violation
 from gateway.core.snapshot import Phase, Snapshot
-from gateway.ports import OutcomeUnknownError, PortUnavailableError, Stale
-from gateway.services.operations import PolicyChange
+from gateway.ports import PortUnavailableError
 from tests.operations_house import OPEN, OperatorsHouse
 
 AWAY = PortUnavailableError("away")
@@ -17,105 +15,6 @@ AWAY = PortUnavailableError("away")
 @pytest.fixture
 def house() -> OperatorsHouse:
     return OperatorsHouse()
-
-
-async def change(
-    house: OperatorsHouse, revision: int = 1, *, dry_run: bool = False, **fields: Any
-) -> PolicyChange | Stale | tuple[Violation, ...]:
-    return await house.operations.change_policy(
-        house.room(),
-        revision,
-        fields,
-        who="rina",
-        reason="store fine",
-        origin="10.0.0.7",
-        dry_run=dry_run,
-    )
-
-
-async def test_a_change_is_made_with_its_audit_record_in_one_step(house: OperatorsHouse) -> None:
-    done = await change(house, rate_per_s=25, burst=5)
-    assert isinstance(done, PolicyChange)
-    assert done.revision == 2
-    assert done.changes == {"rate_per_s": (10.0, 25.0), "burst": (10, 5)}
-    assert (await house.operations.read_policy(house.room())).policy.rate_per_s == 25
-    assert await house.operations.audit() == [
-        {
-            "wave": "wave-1",
-            "revision": 2,
-            "at": "2020-04-11T16:00:00.000+07:00",
-            "who": "rina",
-            "origin": "10.0.0.7",
-            "reason": "store fine",
-            "changes": {
-                "rate_per_s": {"before": 10.0, "after": 25.0},
-                "burst": {"before": 10, "after": 5},
-            },
-        }
-    ]
-
-
-async def test_an_old_revision_changes_nothing_and_is_told_the_one_in_force(
-    house: OperatorsHouse,
-) -> None:
-    await change(house, rate_per_s=25)
-    assert await change(house, rate_per_s=99) == Stale(2)
-    assert (await house.operations.read_policy(house.room())).policy.rate_per_s == 25
-    assert len(await house.operations.audit()) == 1
-
-
-async def test_somebody_faster_between_reading_and_writing_wins(house: OperatorsHouse) -> None:
-    house.policies.faster = 1
-    assert await change(house, rate_per_s=25) == Stale(2)
-    assert await house.operations.audit() == []
-
-
-async def test_all_violations_are_told_at_once_and_nothing_is_changed(
-    house: OperatorsHouse,
-) -> None:
-    violations = await change(house, rate_per_s=-1, burst="x", quotas=1)
-    assert isinstance(violations, tuple)
-    assert {violation.pointer for violation in violations} == {"/rate_per_s", "/burst", "/quotas"}
-    assert (await house.operations.read_policy(house.room())).revision == 1
-    assert await house.operations.audit() == []
-
-
-async def test_a_dry_run_tells_what_would_be_and_does_nothing(house: OperatorsHouse) -> None:
-    plan = await change(house, dry_run=True, paused=True)
-    assert plan == PolicyChange(1, replace(Policy(), paused=True), {"paused": (False, True)})
-    assert (await house.operations.read_policy(house.room())).revision == 1
-    assert await house.operations.audit() == []
-    assert isinstance(await change(house, dry_run=True, rate_per_s=0), tuple)
-    assert await change(house, 7, dry_run=True, paused=True) == Stale(1)
-
-
-async def test_a_change_to_what_is_already_so_makes_no_revision(house: OperatorsHouse) -> None:
-    assert await change(house, paused=False) == PolicyChange(1, Policy(), {})
-    assert await house.operations.audit() == []
-
-
-async def test_each_wave_has_a_policy_of_its_own_and_audits_are_told_newest_first(
-    house: OperatorsHouse,
-) -> None:
-    await change(house, quota=5)
-    await change(house, 2, quota=6)
-    operations, other = house.operations, house.room("wave-2")
-    await operations.change_policy(other, 1, {"quota": 7}, who="budi", reason="", origin="x")
-    assert (await operations.read_policy(house.room())).policy.quota == 6
-    assert (await operations.read_policy(other)).policy.quota == 7
-    revisions = [(record["wave"], record["revision"]) for record in await operations.audit()]
-    assert revisions[0] == ("wave-1", 3)
-    assert sorted(revisions) == [("wave-1", 2), ("wave-1", 3), ("wave-2", 2)]
-    assert [record["who"] for record in await operations.audit(other)] == ["budi"]
-
-
-@pytest.mark.parametrize("outage", [AWAY, OutcomeUnknownError("no answer")])
-async def test_an_outage_passes_through_a_change(
-    house: OperatorsHouse, outage: PortUnavailableError
-) -> None:
-    house.policies.outage = outage
-    with pytest.raises(type(outage)):
-        await change(house, paused=True)
 
 
 def test_a_healthy_process_is_ready_and_accepting(house: OperatorsHouse) -> None:
@@ -211,6 +110,7 @@ async def test_status_tells_the_live_processes_and_without_redis_at_least_itself
         "pid": 7,
         "accepting": True,
         "revisions": {"wave-1": 1, "wave-2": 1},
+        "shedding": {},
         "snapshot_age_s": 0.0,
         "age_s": 0.0,
     }

@@ -41,3 +41,32 @@ def test_a_crowd_follows_the_curve_at_any_scale() -> None:
 
 def test_habits_share_out_all_people() -> None:
     assert sum(habit.share for habit in HABITS.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", ["tiny", "smoke", "launch-300", "launch-900", "launch-1200"])
+def test_a_launch_day_that_is_sent_brings_all_its_people_and_a_surge_before_the_closing(
+    name: str,
+) -> None:
+    profile = PROFILES[name]
+    people = profile.people()
+    assert profile.people(0) == pytest.approx(0.27 * people)
+    in_rush = profile.people(3 * profile.waves[0].fading_s) - profile.people(0)
+    assert in_rush > 0.4 * people
+    surge = people - profile.people(profile.open_s - profile.surge_s)
+    before = profile.people(profile.open_s - profile.surge_s) - profile.people(
+        profile.open_s - 2 * profile.surge_s
+    )
+    assert surge > 2 * before
+
+
+def test_patience_and_forms_shrink_with_the_day_and_fingers_do_not() -> None:
+    day, small = PROFILES["launch-2020"], PROFILES["launch-900"]
+    crowds = [
+        gather(profile, 20_000, hours=profile.hours, no_shows=0.0, rng=np.random.default_rng(1))
+        for profile in (day, small)
+    ]
+    for trait in ("form_s", "patience_s"):
+        full, shrunk = (float(np.median(getattr(crowd, trait))) for crowd in crowds)
+        assert full / shrunk == pytest.approx(small.compression, rel=0.02)
+    assert HABITS["hammerer"].reload_s == pytest.approx(2.35)
+    assert HABITS["checker"].reload_s == 14.0

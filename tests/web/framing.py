@@ -18,6 +18,7 @@ from gateway.core.shedding import Rank
 from gateway.web.acts import Read, Told
 from gateway.web.applicant import respond_told
 from gateway.web.body import JSON_TYPE, expect_body, expect_nothing, read_json, read_nothing
+from gateway.web.clients import NOBODY, Peer
 from gateway.web.cookies import Shown, shown_by
 from gateway.web.crowd import Crowd
 from gateway.web.deadlines import Deadlines
@@ -85,6 +86,7 @@ ORDINARY = [
         "X: ticket.",
         "Cookie: Bearer a;b=c",
     ),
+    *("X-Forwarded-For: 192.0.2.7", "x-forwarded-for: 2001:db8::7, 192.0.2.1:80"),
 ]
 FRAMING = [
     *("Content-Length: 0", "Content-Length: 5", "content-length: 5", "CONTENT-LENGTH: 33", "Content-Length:5"),
@@ -97,6 +99,8 @@ FRAMING = [
     *("TE: trailers", "Trailer: X", "Keep-Alive: 5", ": x", "x", "Content-Encoding: gzip", "X: \xe4"),
     *("Cookie: ticket.w=a\nContent-Length: 5", "Cookie: ticket.w=a\x00b", "Cookie: ticket.w=a b"),
     *("Cookie: ticket.w=a\nTransfer-Encoding: chunked", "Authorization: Bearer a\nX: b"),
+    *("X-Forwarded-For: 1\nContent-Length: 5", "X-Forwarded-For: 1\r\nX-Forwarded-For: 1"),
+    *("X-Forwarded-For: 1\nTransfer-Encoding: chunked", "x-forwarded-for:  1", "X-Forwarded-For:"),
 ]  # fmt: skip
 ENDS = ["\r\n\r\n"] * 20 + ["\n\n", "\r\n\n", "\n\r\n", "\r\n", "\r\r\n\n", "\r\n\r\n\r\n"]
 OBJECTS = ["{}", "{}", '{"a":"b"}', '{"a":"\\r\\n\\r\\n"}', "{", "", '{"a":"GET /lane/3 HTTP/1.1"}']
@@ -241,8 +245,10 @@ class TracedLane(Lane):
     acts = 0
     asking: "TracedConnection"
 
-    def answer(self, data: bytes, start: int, now_s: float) -> tuple[bytes | Begun, int] | None:
-        answered = super().answer(data, start, now_s)
+    def answer(
+        self, data: bytes, start: int, now_s: float, peer: Peer = NOBODY
+    ) -> tuple[bytes | Begun, int] | None:
+        answered = super().answer(data, start, now_s, peer)
         if answered is not None:
             self.acts += not isinstance(answered[0], bytes)
             self.asking.ends.append(self.asking.read_at + answered[1])

@@ -18,11 +18,13 @@ from gateway.services.admission import Admission, pass_credential
 from gateway.services.front_door import FrontDoor
 from gateway.services.intake import Intake
 from gateway.services.rooms import Rooms
+from gateway.web.clients import Proxies
 from gateway.web.cookies import Cookies
 from gateway.web.problems import ProblemStyle
 from gateway.web.public import PublicServices, public_app
 from gateway.web.rendering import Pages
 from gateway.web.site import page_routes
+from gateway.web.throttle import Throttle
 from tests.adapters.ports import ScriptedIntake, ScriptedRoom
 
 NOW_US = 1_586_595_600_000_000  # 11 April 2020, 16:00 WIB
@@ -106,14 +108,19 @@ class House:
     ticket_keys: Keyring = field(default_factory=lambda: Keyring(Key(1, secrets.token_bytes(32))))
     pass_keys: Keyring = field(default_factory=lambda: Keyring(Key(1, secrets.token_bytes(32))))
 
+    proxies: Proxies = field(default_factory=Proxies)
+    joins_per_min: int = 300
+
     def __post_init__(self) -> None:
         self.rooms = Rooms({"prakerja": PROGRAMME}, bytes(32), time.monotonic)
+        cookies = Cookies(self.ticket_keys, self.pass_keys)
         self.services = PublicServices(
             rooms=self.rooms,
             front_door=FrontDoor(self.room, self.ticket_keys, secrets.token_bytes),
             admission=Admission(self.room, self.pass_keys),
             intake=Intake(self.intake, ("prakerja",), bytes(32), secrets.token_bytes),
-            cookies=Cookies(self.ticket_keys, self.pass_keys),
+            cookies=cookies,
+            throttle=Throttle(cookies, self.proxies, joins_per_min=self.joins_per_min),
         )
         self.room.answers = {
             "join": Joined(50, EPOCH, Phase.OPEN, NOW_US),

@@ -395,7 +395,7 @@ def test_private_names_of_aiohttp_are_where_we_left_them() -> None:
 def test_every_private_name_in_use_is_listed() -> None:
     listed = {name for names in PRIVATE_NAMES.values() for name in names}
     own = {*Connection.__slots__, *Timed.__slots__}
-    own |= {"_answer", "_application", "_deadlines", "_crowd", "_lane"}  # of the runner
+    own |= {"_answer", "_application", "_deadlines", "_crowd", "_lane", "_proxies"}  # of the runner
     own |= {name for owner in (Connection, Timed, listener.Listener) for name in vars(owner)}
     for module in (deadlines, express, listener):
         source = inspect.getsource(module)

@@ -4,14 +4,16 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import orjson
 import pytest
 
 from gateway.core.shedding import Rank, Signals, limits
-from gateway.web.gate import Gate
-from gateway.web.lane import Lane, make_lane
+from gateway.web.gate import QUICK_CPU_S, Gate
+from gateway.web.lane import Lane
+from gateway.web.lane_table import make_lane
 from gateway.web.listener import Site
 from gateway.web.rendering import Pages
 from tests.support import wait_until
@@ -36,11 +38,12 @@ class Door:
         self.lane.gate.limits = tuple(0 if rank in ranks else 64 for rank in Rank)
 
     def of_each_rank(self) -> dict[Rank, bytes]:
-        ticket = self.house.ticket(50)
+        """Return one request of each rank that is more than a look for the lane."""
+        ticket = self.house.ticket(0)
         form = orjson.dumps(VALUES)
         bearer, json = f"Bearer {self.house.pass_()}", "application/json"
         return {
-            Rank.FAR_POLL: request(f"{WAVE}/board"),
+            Rank.FAR_POLL: request(f"{WAVE}/board?x=1"),
             Rank.NEAR_POLL: request(f"{WAVE}/place", Cookie=f"ticket.wave-1={ticket}"),
             Rank.JOIN: request(f"{WAVE}/tickets", "POST"),
             Rank.CLAIM: request(f"{WAVE}/pass", "POST", Authorization=f"Bearer {ticket}"),
@@ -74,14 +77,25 @@ async def test_a_rank_without_room_is_refused_without_redis_and_the_connection_s
 ) -> None:
     door.shut(*Rank)
     async with wire(door.site) as client:
+        asked = door.of_each_rank()
+        unread = asked.pop(Rank.FAR_POLL)
         for _ in range(3):
-            for data in door.of_each_rank().values():
+            for data in asked.values():
                 assert is_refusal(await client.ask(data))
-        assert (await client.ask(request("/waves/wave-1"))).status == 200
-        assert (await client.ask(request("/"))).status == 200
+        assert door.shed == Counter(dict.fromkeys(asked, 3))
+        assert door.lane.gate.handled == 0  # counted where it was taken: no handler has seen them
+        assert is_refusal(await client.ask(unread))
+        assert door.shed[Rank.FAR_POLL] == 1
     assert door.house.asked == []
-    assert door.shed == Counter(dict.fromkeys(Rank, 3))
-    assert door.lane.gate.handled == 0  # counted where it was taken: no handler has seen them
+
+
+async def test_what_the_lane_can_answer_needs_no_room(door: Door) -> None:
+    door.shut(*Rank)
+    waiting = request(f"{WAVE}/place", Cookie=f"ticket.wave-1={door.house.ticket(50)}")
+    looks = [request(f"{WAVE}/board"), waiting, request("/waves/wave-1"), request("/")]
+    async with wire(door.site) as client:
+        assert [(await client.ask(look)).status for look in looks] == [200] * 4
+    assert not door.shed
 
 
 @pytest.mark.parametrize("shut", range(len(Rank) + 1))
@@ -106,6 +120,36 @@ async def test_what_the_lane_cannot_judge_is_refused_behind_the_parser(door: Doo
     assert (await ask(door.site, request("/waves/wave-1?x=1"))).status == 200
     assert (await ask(door.site, request("/v1/openapi.json"))).status == 200
     assert door.house.asked == []
+
+
+async def test_g_5_bodies_that_do_not_come_take_no_room_and_find_it_when_they_do(
+    door: Door,
+) -> None:
+    door.lane.gate.limits = limits(1.0, 8)
+    gate, form = door.lane.gate, orjson.dumps(VALUES)
+    async with AsyncExitStack() as stack:
+        clients = []
+        for number in range(40):
+            client = await stack.enter_async_context(wire(door.site))
+            shown = {"Authorization": f"Bearer {door.house.pass_(number)}"}
+            target, kind = f"{WAVE}/registrations", "application/json"
+            data = request(target, "POST", form, headers=shown, Content_Type=kind)
+            client.writer.write(data[:-5])
+            clients.append(client)
+            await wait_until(lambda: len(door.site.listener.connections) >= len(clients), what="in")
+            assert (await ask(door.site, request("/"))).status == 200
+        await wait_until(lambda: gate.pending == 0, what="none of them in flight")
+        for rank, data in door.of_each_rank().items():
+            assert not is_refusal(await ask(door.site, data)), rank
+        assert sum(gate.shed.values()) == 0
+        door.shut(Rank.REGISTRATION)
+        clients[0].writer.write(form[-5:])
+        assert is_refusal(await clients[0].answer())
+        gate.limits = limits(1.0, 8)
+        clients[1].writer.write(form[-5:])
+        assert not is_refusal(await clients[1].answer())
+    await wait_until(lambda: not door.site.listener.connections, what="all gone")
+    assert gate.pending == 0
 
 
 async def test_what_is_in_flight_bounds_what_is_let_in(door: Door) -> None:
@@ -165,9 +209,10 @@ def test_refusals_are_spread_over_many_seconds() -> None:
 
 
 async def test_a_refusal_speaks_the_clients_language(door: Door) -> None:
-    door.shut(Rank.FAR_POLL)
+    door.shut(Rank.JOIN)
+    join = f"{WAVE}/tickets"
     titles = [
-        (await ask(door.site, request(f"{WAVE}/board", Accept_Language=language))).json["title"]
+        (await ask(door.site, request(join, "POST", Accept_Language=language))).json["title"]
         for language in ("id", "en")
     ]
     assert titles[0] != titles[1]
@@ -188,6 +233,12 @@ def test_the_limit_follows_what_a_handler_costs() -> None:
     for _ in range(100):
         gate.handled += 100
         cpu.spent_s += 100 * 0.0005
+        gate.turn(Signals())
+    assert gate.in_flight_max == 30
+    for _ in range(20):  # refusals come by the thousand, and are not what a handler costs
+        gate.handled += 100
+        gate.quick += 4_000
+        cpu.spent_s += 100 * 0.0005 + 4_000 * QUICK_CPU_S
         gate.turn(Signals())
     assert gate.in_flight_max == 30
     gate.handled += 3  # too few to tell anything

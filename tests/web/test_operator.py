@@ -2,7 +2,7 @@
 
 import random
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from gateway.core.credentials import ACCESS, Role
 from gateway.core.snapshot import Phase
 from gateway.ports import OutcomeUnknownError, PortUnavailableError
-from gateway.services.operations import PolicyChange
+from gateway.services.changes import By, PolicyChange, Wish
 from gateway.web.access import KEYS_MAX, Allowance, _network
 from tests.operations_house import OperatorsHouse, a_snapshot, now_us
 
@@ -84,11 +84,13 @@ async def test_i59_the_table_of_access_is_what_the_listener_does(
     for method in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"):
         for path in sorted(paths):
             needed = ACCESS.get(("GET" if method == "HEAD" else method, path), Role.VIEWER)
-            url = path.replace("{wave}", "wave-1")
+            url = path.replace("{wave}", "wave-1").replace("{number}", "7")
+            url = url.replace("{file}", "console.js")
             for role in (None, *Role):
                 headers = (
                     {} if role is None else {"Authorization": f"Bearer {house.credentials[role]}"}
                 )
+                client.session.cookie_jar.clear()  # of logins
                 response = await client.request(method, url, headers=headers)
                 if needed is None:
                     assert response.status == 200
@@ -248,21 +250,21 @@ async def test_a_role_that_may_look_may_not_change(house: OperatorsHouse, client
     viewer = Desk(house, client, Role.VIEWER)
     assert (await viewer.ask("GET", POLICY))[0] == 200
     assert await viewer.put({"paused": True}) == (403, "role-missing")
-    assert not house.policies.records
+    assert not house.made()
 
 
 async def test_the_policy_read_is_one_that_can_be_sent_back(desk: Desk) -> None:
     status, document, headers = await desk.ask("GET", POLICY)
     assert (status, headers["ETag"], headers["Cache-Control"]) == (200, '"1"', "no-store")
     assert document["rate_per_s"] == 10.0
-    status, answer = await desk.put(document | {"rate_per_s": 25})
+    status, answer = await desk.put(document | {"rate_per_s": 25}, query="?confirm=25")
     assert status == 200
     assert answer["changes"] == {"rate_per_s": {"before": 10.0, "after": 25.0}}
 
 
 async def test_a_change_is_made_told_and_audited(house: OperatorsHouse, desk: Desk) -> None:
     headers = {"X-Reason": "toko siap – naikkan"}
-    status, document = await desk.put({"rate_per_s": 25}, headers=headers)
+    status, document = await desk.put({"rate_per_s": 25}, headers=headers, query="?confirm=25")
     assert status == 200
     assert document["revision"] == 2
     assert document["dry_run"] is False
@@ -301,7 +303,7 @@ async def test_o4_a_change_names_the_revision_it_was_made_for(
         "PUT", POLICY, json={"paused": True}, headers={"If-Match": '"7"'}
     )
     assert (status, problem["revision"], headers["ETag"]) == (412, 1, '"1"')
-    assert not house.policies.records
+    assert not house.made()
     assert (await desk.put({"paused": True}, revision="1"))[0] == 200
 
 
@@ -324,7 +326,7 @@ async def test_o3_a_rate_that_is_none_is_422_with_its_pointer(
     (error,) = problem["errors"]
     assert error["pointer"] == "/rate_per_s"
     assert "use paused" in error["hint"]
-    assert not house.policies.records
+    assert not house.made()
 
 
 async def test_f20_all_violations_of_a_mistyped_policy_are_told_and_none_is_applied(
@@ -358,7 +360,7 @@ async def test_a_body_that_could_be_misread_is_refused(
     headers = {"If-Match": "1", "Content-Type": media_type}
     status, problem, _ = await desk.ask("PUT", POLICY, data=body, headers=headers)
     assert (status, code(problem)) == answer
-    assert not house.policies.records
+    assert not house.made()
 
 
 async def test_a_body_of_200_kib_is_read(desk: Desk) -> None:
@@ -373,7 +375,7 @@ async def test_a_reason_is_printable_text_of_bounded_length(
 ) -> None:
     answer = await desk.put({"paused": True}, headers={"X-Reason": reason})
     assert answer == (422, "policy-invalid")
-    assert not house.policies.records
+    assert not house.made()
 
 
 @pytest.mark.parametrize("wave", ["wave-9", "WAVE-1", "x" * 65, "w%C3%A4ve"])
@@ -386,7 +388,7 @@ async def test_an_unknown_wave_is_404(desk: Desk, wave: str) -> None:
 async def test_a_page_of_another_site_changes_nothing(house: OperatorsHouse, desk: Desk) -> None:
     answer = await desk.put({"paused": True}, headers={"Origin": "https://evil.example"})
     assert answer == (403, "cross-site")
-    assert not house.policies.records
+    assert not house.made()
 
 
 @pytest.mark.parametrize(
@@ -421,11 +423,97 @@ async def test_status_is_told_to_viewers_with_all_counters(
     assert document["accepting"] is True
 
 
+async def test_i58_every_action_that_is_refused_leaves_one_record_and_no_value_of_a_stranger(
+    house: OperatorsHouse, client: Client, desk: Desk
+) -> None:
+    viewer = Desk(house, client, Role.VIEWER)
+    headers = {"X-Reason": "let me"}
+    refusals: dict[str, Callable[[], Awaitable[Any]]] = {
+        "role-missing": lambda: viewer.put({"paused": True}, headers=headers),
+        "revision-stale": lambda: desk.put({"paused": True}, revision="7", headers=headers),
+        "revision-missing": lambda: desk.put({"paused": True}, revision=None, headers=headers),
+        "policy-invalid": lambda: desk.put({"message": 3201014507900007}, headers=headers),
+        "field-type": lambda: desk.put(["3201014507900007"], headers=headers),
+        "confirmation-missing": lambda: desk.put({"rate_per_s": 99}, headers=headers),
+    }
+    for count, (wanted, act) in enumerate(refusals.items(), 1):
+        assert (await act())[1] == wanted
+        record, *others = house.refused()
+        assert (record["refused"], record["reason"], len(others)) == (wanted, "let me", count - 1)
+        assert (record["origin"], record["did"]) == ("127.0.0.1", f"PUT {POLICY}")
+    assert house.refused()[-1]["who"] == "viewer"
+    assert "3201014507900007" not in str(house.policies.records)
+    _, audit, _ = await desk.ask("GET", "/v1/audit?verify=1")
+    assert audit["records"][0]["changes"] == {"rate_per_s": {"before": 10.0, "after": 99.0}}
+    assert audit["chains"]["wave-1"] == {
+        "records": 6, "broken_at": None, "head": house.refused()[0]["hash"],
+    }  # fmt: skip
+    await desk.put({"rate_per_s": 99}, query="?dry_run=1")
+    assert len(house.refused()) == 6  # a plan is no action
+
+
+async def test_the_quota_is_changed_by_admins_alone(house: OperatorsHouse, client: Client) -> None:
+    assert await Desk(house, client).put({"quota": 5}) == (403, "role-missing")
+    assert await Desk(house, client).put({"quota": 1_000, "paused": True}) != (403, "role-missing")
+    admin = Desk(house, client, Role.ADMIN)
+    status, _ = await admin.put({"quota": 5}, revision='"2"', query="?confirm=5")
+    assert status == 200
+
+
+async def test_a_severe_step_says_which_values_are_to_be_repeated(
+    house: OperatorsHouse, desk: Desk
+) -> None:
+    headers = {"If-Match": "1"}
+    status, problem, _ = await desk.ask("PUT", POLICY, json={"rate_per_s": 600}, headers=headers)
+    assert (status, code(problem)) == (428, "confirmation-missing")
+    why = "more than half up or down from 10"
+    assert problem["confirm"] == [{"name": "rate_per_s", "value": 600.0, "why": why}]
+    assert (await desk.put({"rate_per_s": 600}, query="?confirm=600"))[0] == 200
+
+
+@pytest.mark.parametrize("for_s", ["9", "86401", "-1", "x", "", "1e3"])
+async def test_a_time_that_is_none_is_refused(
+    house: OperatorsHouse, desk: Desk, for_s: str
+) -> None:
+    answer = await desk.put({"rate_per_s": 11}, query=f"?for_s={for_s}")
+    assert answer == (422, "policy-invalid")
+    assert not house.made()
+
+
+async def test_a_timed_change_tells_what_goes_back_and_when(desk: Desk) -> None:
+    status, answer = await desk.put({"rate_per_s": 14}, query="?for_s=900")
+    assert status == 200
+    assert answer["timer"] == {
+        "until": "2020-04-11T16:15:00.000+07:00", "fields": {"rate_per_s": 10.0},
+    }  # fmt: skip
+    _, audit, _ = await desk.ask("GET", "/v1/audit")
+    assert audit["records"][0]["until"] == "2020-04-11T16:15:00.000+07:00"
+
+
+async def test_undo_goes_back_one_revision_or_to_the_one_named(desk: Desk) -> None:
+    async def undo(body: Any, revision: str) -> tuple[int, Any]:
+        headers = {"If-Match": revision}
+        path = "/v1/waves/wave-1/undo"
+        status, document, _ = await desk.ask("POST", path, json=body, headers=headers)
+        return (status, code(document)) if status >= 400 else (status, document["policy"])
+
+    await desk.put({"rate_per_s": 14})
+    await desk.put({"rate_per_s": 18}, revision="2")
+    status, policy = await undo({}, "3")
+    assert (status, policy["rate_per_s"]) == (200, 14.0)
+    status, policy = await undo({"to": 1}, "4")
+    assert (status, policy["rate_per_s"]) == (200, 10.0)
+    assert await undo({}, "4") == (412, "revision-stale")
+    for to in (0, 5, 99):
+        assert await undo({"to": to}, "5") == (409, "revision-unknown")
+    for body in ({"to": "1"}, {"to": True}, {"too": 1}, {"to": None}):
+        assert await undo(body, "5") == (422, "policy-invalid")
+
+
 async def test_the_audit_can_be_narrowed_to_one_wave(house: OperatorsHouse, desk: Desk) -> None:
     await desk.put({"paused": True})
-    done = await house.operations.change_policy(
-        house.room("wave-2"), 1, {"paused": True}, who="budi", reason="", origin=""
-    )
+    wish = Wish({"paused": True})
+    done = await house.desk.change(house.room("wave-2"), 1, wish, By("budi"))
     assert isinstance(done, PolicyChange)
     _, every, _ = await desk.ask("GET", "/v1/audit")
     assert {record["wave"] for record in every["records"]} == {"wave-1", "wave-2"}

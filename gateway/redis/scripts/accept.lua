@@ -53,7 +53,7 @@ local function time_on_form_us(room, number, held)
 end
 
 local function append(room, item, now_us)
-    redis.call('XADD', INTAKE, '*', 'receipt', item.receipt, 'person', item.person,
+    redis.call('XADD', INTAKE, '*', 'receipt', item.receipt, 'person', item.person, 'content', item.content,
         'number', item.number, 'serial', whole(item.serial),
         'accepted_at_us', whole(now_us), 'payload', item.payload)
     redis.call('HSET', PERSONS, item.person, item.receipt)

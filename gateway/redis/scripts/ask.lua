@@ -8,5 +8,5 @@ local room, refusal = load_room()
 if refusal then
     return refusal
 end
-redis.call('XADD', AUDIT, '*', 'revision', whole(room.revision), 'at_us', whole(server_us()), unpack(ARGV, 2))
+note(room, unpack(ARGV, 2))
 return redis.call('HINCRBY', ROOM, 'asked', 1)

@@ -1,9 +1,10 @@
--- change_policy: replace a policy if nobody was faster, with its audit record, in one step.
+-- change_policy: replace a policy if nobody was faster, with its timer and audit record, in one step.
 --
 -- ARGV[2]  the revision to replace
 -- ARGV[3]  policy document, JSON
--- ARGV[4]  n, how many of the following are name, value, … of the policy's numbers (see create)
--- ARGV[5…] those n values, then field, value, … of the audit record
+-- ARGV[4]  timer, JSON; empty: nothing goes back by itself
+-- ARGV[5]  n, how many of the following are name, value, … of the policy's numbers (see create)
+-- ARGV[6…] those n values, then field, value, … of the audit record
 -- returns  {1, new revision} · {0, revision in force}
 -- O(1).
 
@@ -16,14 +17,14 @@ if room.revision ~= tonumber(ARGV[2]) then
 end
 step(room) -- a change of rate pays for no past
 save_room(room)
-local revision = room.revision + 1
-local n = tonumber(ARGV[4])
+room.revision = room.revision + 1
+local n = tonumber(ARGV[5])
 local beacon = redis.call('HGET', ROOM, 'beacon')
-redis.call('HSET', ROOM, 'revision', whole(revision), unpack(ARGV, 5, 4 + n))
+redis.call('HSET', ROOM, 'revision', whole(room.revision), unpack(ARGV, 6, 5 + n))
 if room.near > 0 then
     redis.call('HSET', ROOM, 'beacon', beacon) -- the draw is done: its beacon stays
 end
-redis.call('HSET', POLICY, 'revision', whole(revision), 'document', ARGV[3])
-redis.call('XADD', AUDIT, '*', 'revision', whole(revision), 'at_us', whole(server_us()),
-    unpack(ARGV, 5 + n))
-return { 1, revision }
+redis.call('HSET', POLICY, 'revision', whole(room.revision), 'document', ARGV[3], 'timer', ARGV[4],
+    'at_us', whole(server_us()))
+note(room, unpack(ARGV, 6 + n))
+return { 1, room.revision }

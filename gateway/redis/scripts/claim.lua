@@ -18,10 +18,15 @@ local function rank_of(position)
     return counted
 end
 
+-- How many tokens are kept for those in front: what comes in between two of their asks.
+local function kept_tokens(room)
+    return math.min(room.burst, math.max(2, math.ceil(rate_in_force(room) * RETRY_US_MIN / TOKEN)))
+end
+
 -- How many tokens must be there: those in front are served first, those behind from a fuller bucket.
 local function tokens_asked(room, rank)
     local target = stock_target(room)
-    return 1 + math.ceil((room.burst - 1) * math.min(rank, target) / target)
+    return 1 + math.ceil((kept_tokens(room) - 1) * math.min(rank, target) / target)
 end
 
 local function wait_for_token(room, rank)

@@ -24,7 +24,7 @@ end
 
 redis.call('HSET', ROOM, 'epoch', ARGV[1], 'phase', 'scheduled', 'made_at_us', whole(now_us),
     'prequeue_at_us', instant(ARGV[3]), 'opens_at_us', instant(ARGV[4]),
-    'closes_at_us', instant(ARGV[5]), 'missing', 0, 'last_us', whole(now_us), 'revision', 1, unpack(ARGV, 7))
+    'closes_at_us', instant(ARGV[5]), 'missing', 0, 'confirmed_run', run_id(), 'last_us', whole(now_us), 'revision', 1, unpack(ARGV, 7))
 for _, name in ipairs(NUMBERS) do
     redis.call('HSETNX', ROOM, name, 0)
 end

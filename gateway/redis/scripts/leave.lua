@@ -14,7 +14,7 @@ for index = 2, #ARGV, 2 do
     local ending = ending_of(number)
     if not ending then
         drop_pass(number)
-        redis.call('SETBIT', LEFT, number, 1)
+        set_bit(room, LEFT, number)
         room.ended = room.ended + 1
         if position >= 0 then
             mark_absent(position)

@@ -1,6 +1,7 @@
 -- prelude: what every room script begins with; the loader puts it in front of each of them.
 --
--- KEYS[1]  room      hash    counters, times, phase and the numbers of the policy (FIELDS below); no TTL
+-- KEYS[1]  room      hash    counters, times, phase, the numbers of the policy (NUMBERS below), and the run
+--                            of the server for which the room was confirmed; no TTL
 -- KEYS[2]  present   bitmap  by position: seen in this check-in interval or the last; no TTL
 -- KEYS[3]  fresh     bitmap  by position: seen in this interval; no TTL
 -- KEYS[4]  left      bitmap  by number: left by their own will; no TTL
@@ -12,8 +13,8 @@
 -- KEYS[10] intake    stream  accepted registrations; no TTL, <= intake_cap
 -- KEYS[11] persons   hash    person digest -> receipt, the whole programme's; no TTL, <= sum of quotas
 -- KEYS[12] receipts  hash    receipt -> "wave|person|content|accepted_at_us|recorded_at_us|state"; no TTL
--- KEYS[13] policy    hash    revision, document (JSON); no TTL
--- KEYS[14] audit     stream  one record per change; no TTL
+-- KEYS[13] policy    hash    revision, document (JSON), timer (JSON), at_us, noted; head of the audit; no TTL
+-- KEYS[14] audit     stream  one record per action, chained by hash; no TTL, <= 100,000
 -- KEYS[15] dead      stream  entries the store will never take; no TTL
 -- KEYS[16] settled   stream  entries the store says it has, until they are read back; no TTL, <= 100,000
 -- ARGV[1]  fence     the caller's 'epoch:issued:accepted' (16 hex digits, two counters it has seen);
@@ -40,6 +41,22 @@ end
 local function server_us()
     local time = redis.call('TIME')
     return time[1] * 1000000 + time[2]
+end
+
+local AUDIT_MAX = 100000
+
+-- Append one record to the audit, chained to the one before it. Twin of core/audit.link.
+local function note(room, ...)
+    local head = redis.call('HGET', POLICY, 'head') or ''
+    local record = { 'revision', whole(room.revision), 'at_us', whole(server_us()), 'previous', head, ... }
+    local parts = {}
+    for index, part in ipairs(record) do
+        parts[index] = #part .. ':' .. part
+    end
+    head = redis.sha1hex(table.concat(parts))
+    record[#record + 1], record[#record + 2] = 'hash', head
+    redis.call('XADD', AUDIT, 'MAXLEN', '~', AUDIT_MAX, '*', unpack(record))
+    redis.call('HSET', POLICY, 'head', head)
 end
 
 -- Say whether the room is another, or less, than its caller has seen. A lesser room is closed at once
@@ -71,16 +88,31 @@ local function oldest_us(backlog)
     return since_us
 end
 
+-- Each start of a server has an id of its own. The script asks its own server, which takes about 20 us:
+-- what a caller learnt as it connected may be of another one, through whatever stands between.
+local function run_id()
+    return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+end
+
+-- Say whether the server was started since the room was last compared with what others know of it. Put
+-- back from an older copy, it looks whole to a caller that has seen nothing yet.
+local function run_error(confirmed_run)
+    if confirmed_run ~= run_id() then
+        return redis.error_reply('UNCONFIRMED the server was started again, the room not yet compared')
+    end
+end
+
 -- Read the room. The second value is an error to return: no such room, another epoch of it, less than
--- the caller knows, or (unless `even_recovering`) a room that is being put back together.
+-- the caller knows, one not confirmed since its server has started, or (unless `even_recovering`) a room
+-- that is being put back together.
 local function load_room(even_recovering)
-    local values = redis.call('HMGET', ROOM, 'epoch', 'phase', unpack(NUMBERS))
+    local values = redis.call('HMGET', ROOM, 'epoch', 'phase', 'confirmed_run', unpack(NUMBERS))
     if not values[1] then
         return nil, redis.error_reply('MISSING no such room')
     end
     local room = { epoch = values[1], phase = values[2], stored = { phase = values[2] } }
     for index, name in ipairs(NUMBERS) do
-        room[name] = tonumber(values[index + 2] or 0) -- 0: of a room made before there was one
+        room[name] = tonumber(values[index + 3] or 0) -- 0: of a room made before there was one
         room.stored[name] = room[name]
     end
     room.backlog = redis.call('XLEN', INTAKE)
@@ -89,7 +121,7 @@ local function load_room(even_recovering)
     if room.phase == 'recovering' and not even_recovering then
         return nil, redis.error_reply('RECOVERING the room is being put back together')
     end
-    return room, fence_error(room)
+    return room, fence_error(room) or run_error(values[3])
 end
 
 -- Write back what has changed.
@@ -144,6 +176,16 @@ local function queue_again(fields, now_us)
     return record
 end
 
+-- Have a registration count that stands outside the intake; false where its person has another.
+local function count_in(room, item)
+    if redis.call('HSETNX', PERSONS, item.person, item.receipt) == 0 then
+        return false
+    end
+    redis.call('HSETNX', SPENT, item.number, item.receipt .. ':' .. item.serial)
+    room.accepted = room.accepted + 1
+    return true
+end
+
 local function places_free(room)
     return room.quota - room.accepted - room.outstanding
 end
@@ -153,6 +195,22 @@ local function count(bitmap, low, high) -- bits set in [low, high)
         return 0
     end
     return redis.call('BITCOUNT', bitmap, low, high - 1, 'BIT')
+end
+
+-- How long a bitmap of so many bits is made: in steps of 65,536 visitors, each less the allocator's share.
+local function bytes_for(bits)
+    return math.ceil((bits / 8 + 64) / 8192) * 8192 - 64
+end
+
+-- Set a bit by number; return what it was. A bitmap that grows bit by bit is given twice the room it needs:
+-- this one is made anew, at the length that all who have joined ask for.
+local function set_bit(room, bitmap, number)
+    local bytes = redis.call('STRLEN', bitmap)
+    if tonumber(number) >= bytes * 8 then
+        local more = bytes_for(math.max(room.issued, tonumber(number) + 1)) - bytes
+        redis.call('SET', bitmap, (redis.call('GET', bitmap) or '') .. string.rep('\0', more))
+    end
+    return redis.call('SETBIT', bitmap, number, 1)
 end
 
 local function mark_present(room, position)

@@ -1,7 +1,6 @@
 -- reopen: let people in again, and write down what could not be found.
 --
--- ARGV[2]  known_accepted  registrations known to have been acknowledged
--- ARGV[3…] field, value, … of the audit record
+-- ARGV[2…] field, value, … of the audit record
 -- returns  {accepted, missing}
 -- O(1).
 
@@ -11,9 +10,10 @@ if refusal then
 end
 if room.phase == 'recovering' then
     room.phase = room.near > 0 and 'open' or 'scheduled' -- the next step moves it on by time
-    room.missing = room.missing + math.max(0, tonumber(ARGV[2]) - room.accepted)
+    local sought = tonumber(redis.call('HGET', ROOM, 'sought') or 0) -- what `restore` was told
+    room.missing = room.missing + math.max(0, sought - room.accepted)
+    redis.call('HDEL', ROOM, 'sought')
     save_room(room)
-    redis.call('XADD', AUDIT, '*', 'revision', whole(room.revision), 'at_us', whole(server_us()),
-        'missing', whole(room.missing), unpack(ARGV, 3))
+    note(room, 'missing', whole(room.missing), unpack(ARGV, 2))
 end
 return { room.accepted, room.missing }

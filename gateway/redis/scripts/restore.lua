@@ -3,7 +3,8 @@
 -- ARGV[2]  consumer group
 -- ARGV[3]  policy document, JSON
 -- ARGV[4]  revision
--- ARGV[5…] field, value, … of the room: times, counters, the policy's numbers, the new epoch
+-- ARGV[5]  registrations known to have been acknowledged
+-- ARGV[6…] field, value, … of the room: times, counters, the policy's numbers, the new epoch
 -- returns  1; 0 where the room stands: another delivery has put it back, and people are in it again
 -- Outstanding passes and presence end here: their holders are below `called` and claim again.
 -- What an older copy still holds of registrations stays; `restore_rows` completes it. O(1).
@@ -13,8 +14,11 @@ if phase and phase ~= 'recovering' then -- who finds a room to be less has close
     return 0
 end
 redis.call('DEL', PRESENT, FRESH, PASSES, EXPIRIES)
-redis.call('HSET', ROOM, 'phase', 'recovering', 'last_us', whole(server_us()), 'level', 0,
-    'revision', ARGV[4], unpack(ARGV, 5))
+redis.call('HSET', ROOM, 'phase', 'recovering', 'confirmed_run', run_id(), 'last_us', whole(server_us()),
+    'level', 0, 'revision', ARGV[4], unpack(ARGV, 6))
+-- Who begins once more, after a failure, may know of fewer: living processes have forgotten the lost room.
+local sought = math.max(tonumber(redis.call('HGET', ROOM, 'sought') or 0), tonumber(ARGV[5]))
+redis.call('HSET', ROOM, 'sought', whole(sought))
 for _, name in ipairs(NUMBERS) do
     redis.call('HSETNX', ROOM, name, 0)
 end

@@ -20,13 +20,26 @@ for index = 4, 3 + n do
     entries[#entries + 1] = redis.call('XRANGE', DEAD, ARGV[index], ARGV[index])[1]
 end
 local revived = 0
+
+-- What stood above the quota counts from now on: somebody has decided so.
+local function decide(fields)
+    local item = {}
+    for index = 1, #fields, 2 do
+        item[fields[index]] = fields[index + 1]
+    end
+    if item.reason == 'above-quota' then
+        count_in(room, item)
+    end
+end
+
 for _, entry in ipairs(entries) do
     if revived < most and room.backlog + revived < room.intake_cap
         and redis.call('XDEL', DEAD, entry[1]) == 1 then
+        decide(entry[2])
         queue_again(entry[2], now_us)
         revived = revived + 1
     end
 end
-redis.call('XADD', AUDIT, '*', 'revision', whole(room.revision), 'at_us', whole(now_us),
-    'dead_before', whole(before), 'dead_after', whole(before - revived), unpack(ARGV, 4 + n))
+save_room(room)
+note(room, 'dead_before', whole(before), 'dead_after', whole(before - revived), unpack(ARGV, 4 + n))
 return { revived, before - revived }

@@ -46,7 +46,7 @@ local function keep(room, id)
 end
 
 local room, refusal = load_room()
-if refusal then
+if not room then -- an unconfirmed one will do: the store has decided, and whoever puts a room back asks it
     return refusal
 end
 local now_us = server_us()

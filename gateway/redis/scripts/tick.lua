@@ -15,8 +15,8 @@ local function expire(room)
         'LIMIT', 0, EXPIRED_PER_TICK)
     for _, number in ipairs(expired) do
         drop_pass(number)
-        if redis.call('SETBIT', MISSED, number, 1) == 1 then
-            redis.call('SETBIT', LOST, number, 1)
+        if set_bit(room, MISSED, number) == 1 then
+            set_bit(room, LOST, number)
             room.ended = room.ended + 1
         end
     end
@@ -43,8 +43,8 @@ local function turn(room)
     else
         redis.call('DEL', PRESENT)
     end
-    -- Made at its length: a bitmap that grows bit by bit is given twice the room it needs.
-    redis.call('SETBIT', FRESH, room.issued, 0)
+    -- Made at its length, as in set_bit, with a step for those who join until the next turn.
+    redis.call('SETBIT', FRESH, 8 * bytes_for(room.issued + 65536) - 1, 0)
     room.ripe = room.near
     return true
 end

@@ -1,0 +1,234 @@
+"""How is a policy changed? Validated as a whole, planned, confirmed, compared with its revision, written.
+
+Change and audit record are one step, so there is one record for each action, and none without. Round trips:
+two to plan, three to change, one a wave for the audit.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gateway.core.audit import Chain
+from gateway.core.clock import iso
+from gateway.core.policy import Policy, Violation, diff, validate
+from gateway.core.policy_change import (
+    Changes,
+    Severe,
+    Timer,
+    Unknown,
+    is_confirmed,
+    next_timer,
+    severe,
+    walk_back,
+)
+from gateway.core.programme import Wave
+from gateway.ports import PolicyPort, PolicyRevision, PortError, Stale
+from gateway.services.operations import ProcessesPort
+from gateway.services.plans import plan
+from gateway.services.rooms import LiveRoom, Rooms
+
+AUDIT_COUNT = 100  # records told at once
+UNDO_COUNT = 1_000  # records looked through for the way back
+
+
+class AuditedPolicies(PolicyPort, Protocol):
+    """Policies and the records of who changed them. When it is down, nothing is told: it raises."""
+
+    async def audit(self, wave: Wave, count: int) -> Sequence[Mapping[str, str]]:
+        """Return the latest records, newest first: revision, at_us, and what ``change`` was given."""
+
+    async def note(self, wave: Wave, audit: Mapping[str, str], *, result_of: int = 0) -> bool:
+        """Append a record of what has changed nothing; the result of a revision once, else False."""
+
+    async def chain(self, wave: Wave) -> Chain:
+        """Read all records, and say whether each follows from the one before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Whose wish it is."""
+
+    who: str
+    reason: str = ""
+    origin: str = ""  # from where
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChange:
+    """A change made, or what it would make."""
+
+    revision: int  # in force after it; the one read, when nothing was written
+    policy: Policy
+    changes: Changes  # empty: it was so already, and nothing was written
+    timer: Timer | None = None  # what goes back by itself afterwards
+    steps: tuple[Severe, ...] = ()  # that need a confirmation
+    plan: Mapping[str, Any] = field(default_factory=dict)  # of a dry run
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """Nothing was changed: these values must be repeated."""
+
+    steps: tuple[Severe, ...]
+    changes: Changes
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is wanted, and what is said with it."""
+
+    changes: Mapping[str, Any] = field(default_factory=dict)  # fields
+    confirm: str = ""  # severe values, repeated
+    for_s: int | None = None  # None: for good
+    dry_run: bool = False
+
+
+class PolicyDesk:
+    """The policies of all waves, and their audit, as one process sees them."""
+
+    def __init__(self, rooms: Rooms, policies: AuditedPolicies, processes: ProcessesPort) -> None:
+        self._rooms, self._policies, self._processes = rooms, policies, processes
+
+    def wave(self, wave_id: str) -> Wave | None:
+        """Return one wave, or None where no such one is configured."""
+        room = self._rooms.get(wave_id)
+        return room.wave if room else None
+
+    async def read(self, room: LiveRoom) -> PolicyRevision:
+        """Return the policy in force."""
+        return await self._policies.read(room.wave)
+
+    async def forecast(self, room: LiveRoom) -> dict[str, Any]:
+        """Return the plan of changing nothing."""
+        return plan(room, room.policy, room.policy, await self._shown_per_s())
+
+    async def change(
+        self, room: LiveRoom, revision: int, wish: Wish, by: By
+    ) -> PolicyChange | Stale | Unconfirmed | tuple[Violation, ...]:
+        """Change some fields of revision ``revision``, or say everything that is wrong with them."""
+        base = await self._policies.read(room.wave)
+        if base.revision != revision:
+            return Stale(base.revision)
+        policy = validate(wish.changes, base.policy)
+        if not isinstance(policy, Policy):
+            return policy
+        return await self._make(room, base, policy, wish, by)
+
+    async def undo(
+        self, room: LiveRoom, revision: int, to: int, by: By, *, dry_run: bool = False
+    ) -> PolicyChange | Stale | Unknown:
+        """Go back to the policy of revision ``to``; no step of it is severe, for it was in force."""
+        base = await self._policies.read(room.wave)
+        if base.revision != revision:
+            return Stale(base.revision)
+        records = await self._policies.audit(room.wave, UNDO_COUNT)
+        steps = [
+            (int(record["revision"]), {name: pair[0] for name, pair in changes.items()})
+            for record in records
+            if "refused" not in record and (changes := json.loads(record.get("changes", "{}")))
+        ]
+        policy = walk_back(base.policy, steps, to)
+        if isinstance(policy, Unknown):
+            return policy
+        wish = Wish(dry_run=dry_run)
+        answer = await self._make(room, base, policy, wish, by, undo_to=to)
+        assert not isinstance(answer, Unconfirmed)
+        return answer
+
+    async def _make(
+        self,
+        room: LiveRoom,
+        base: PolicyRevision,
+        policy: Policy,
+        wish: Wish,
+        by: By,
+        undo_to: int | None = None,
+    ) -> PolicyChange | Stale | Unconfirmed:
+        changes, shown_per_s = diff(base.policy, policy), await self._shown_per_s()
+        timer = base.timer
+        made_permanent = timer and wish.for_s is None and wish.changes.keys() <= timer.fields.keys()
+        if changes or (made_permanent and wish.changes):
+            until_us = None if wish.for_s is None else room.now_us() + wish.for_s * 1_000_000
+            named = changes or dict.fromkeys(wish.changes, (None, None))
+            timer = next_timer(timer, named, until_us=until_us, who=by.who)
+        phase = room.snapshot.phase if room.snapshot else None
+        steps = () if undo_to is not None else severe(changes, phase, shown_per_s)
+        if wish.dry_run or (not changes and timer == base.timer):
+            told = plan(room, base.policy, policy, shown_per_s) if wish.dry_run else {}
+            return PolicyChange(base.revision, policy, changes, timer, steps, told)
+        if not all(is_confirmed(step, wish.confirm) for step in steps):
+            return Unconfirmed(steps, changes)
+        audit = record_of(by) | {"changes": json.dumps(changes)}
+        audit |= {"did": f"undo to {undo_to}"} if undo_to is not None else {}
+        if wish.for_s is not None and timer:
+            audit["timer_us"] = str(timer.until_us)
+        answer = await self._policies.change(room.wave, base.revision, policy, audit, timer)
+        if isinstance(answer, Stale):
+            return answer
+        return PolicyChange(answer.revision, policy, changes, timer, steps)
+
+    async def _shown_per_s(self) -> float | None:
+        """Return what the store takes, by what deliveries have measured; None: unknown."""
+        try:
+            rows = await self._processes.alive()
+        except PortError:
+            return None
+        told = [row["delivery"].get("capacity_per_s") for row in rows if "delivery" in row]
+        return sum(filter(None, told)) or None
+
+    async def refused(self, wave: Wave, by: By, did: str, why: str, changes: Changes) -> None:
+        """Note that an action was refused, and what it wanted."""
+        audit = record_of(by) | {"did": did, "refused": why, "changes": json.dumps(changes)}
+        await self._policies.note(wave, audit)
+
+    async def audit(self, only: LiveRoom | None = None) -> list[dict[str, Any]]:
+        """Return the latest records of one wave or of all, newest first."""
+        rooms = list(self._rooms) if only is None else [only]
+        records = [
+            (int(record["at_us"]), _told(room, record))
+            for room in rooms
+            for record in await self._policies.audit(room.wave, AUDIT_COUNT)
+        ]
+        records.sort(key=lambda pair: pair[0], reverse=True)
+        return [record for _, record in records[:AUDIT_COUNT]]
+
+    async def chains(self) -> dict[str, dict[str, Any]]:
+        """Say of each wave how many records there are, and which does not follow; null: all do."""
+        chains = {room.wave.id: await self._policies.chain(room.wave) for room in self._rooms}
+        return {
+            wave_id: {"records": chain.count, "broken_at": chain.broken_at, "head": chain.head}
+            for wave_id, chain in chains.items()
+        }
+
+
+def record_of(by: By) -> dict[str, str]:
+    """Return what an audit record says of whoever acts."""
+    return {"who": by.who, "origin": by.origin, "reason": by.reason}
+
+
+def _told(room: LiveRoom, record: Mapping[str, str]) -> dict[str, Any]:
+    changes = json.loads(record.get("changes", "{}"))
+    if "dead_before" in record:
+        changes["dead_letters"] = int(record["dead_before"]), int(record["dead_after"])
+    zone = room.programme.zone
+    told = {
+        "wave": room.wave.id,
+        "revision": int(record["revision"]),
+        "at": iso(int(record["at_us"]), zone),
+        "who": record.get("who", ""),
+        "origin": record.get("origin", ""),
+        "reason": record.get("reason", ""),
+        "changes": describe(changes),
+    }
+    told |= {name: record[name] for name in ("did", "refused") if name in record}
+    if "timer_us" in record:
+        told["until"] = iso(int(record["timer_us"]), zone)
+    if "result" in record:
+        told["result"] = json.loads(record["result"])
+    return told
+
+
+def describe(changes: Changes) -> dict[str, dict[str, Any]]:
+    """Return changes as operators read them: field -> before and after."""
+    return {name: {"before": before, "after": after} for name, (before, after) in changes.items()}
