@@ -5,6 +5,7 @@ All instants are Redis ``TIME`` in microseconds.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from gateway.core.policy import Policy
 from gateway.core.policy_change import Timer
@@ -78,8 +79,7 @@ class ExtensionRefused(StrEnum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
+class Registration(NamedTuple):
     """One filled form, as the accept script takes it."""
 
     number: int

@@ -54,7 +54,8 @@ from gateway.watches import (
 from gateway.web.clients import Proxies
 from gateway.web.cookies import Cookies
 from gateway.web.gate import Gate
-from gateway.web.lane import Lane, make_lane
+from gateway.web.lane import Lane
+from gateway.web.lane_table import make_lane
 from gateway.web.listener import Site, start_site
 from gateway.web.operator import Services, operator_app
 from gateway.web.problems import ProblemStyle

@@ -44,7 +44,7 @@ from gateway.services.admission import Admission, pass_credential
 from gateway.services.front_door import FrontDoor
 from gateway.services.intake import Intake
 from gateway.services.rooms import LiveRoom, Rooms
-from gateway.web.cookies import Cookies
+from gateway.web.cookies import Cookies, Shown
 from gateway.web.limits import BURST, Pace
 from gateway.web.problems import Problem, ProblemStyle
 from gateway.web.public import PublicServices, public_app
@@ -179,11 +179,11 @@ class StagedCookies(Cookies):
 
     tickets: Mapping[str, Credential] = field(default_factory=dict)  # by wave id
 
-    def held(self, request: web.Request, kind: Kind, wave_id: str) -> Credential | None:
+    def held(self, shown: Shown, kind: Kind, wave_id: str) -> Credential | None:
         """Return the visitor's own where it has one."""
         ticket = self.tickets.get(wave_id)
         if ticket is None:
-            return Cookies.held(self, request, kind, wave_id)
+            return Cookies.held(self, shown, kind, wave_id)
         return ticket if kind is Kind.TICKET else pass_credential(ticket, 1)
 
 

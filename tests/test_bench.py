@@ -17,7 +17,7 @@ from loadtests.bench import admission, waiting
 from loadtests.bench.__main__ import GROUPS
 from loadtests.bench.crowd import live
 from loadtests.bench.delivering import delivered_s, entry, fill
-from loadtests.bench.generator import Server, fire, post
+from loadtests.bench.generator import Server, Shot, fire, post
 from loadtests.bench.rows import Measured, Row, Wanted, keep, table
 from loadtests.bench.server import durable_server, quick_server
 from loadtests.bench.stores import BENCHES
@@ -55,6 +55,22 @@ def test_the_table_and_the_file_tell_the_same(tmp_path: Path) -> None:
     lines = table(measured).splitlines()
     assert lines[1].split() == ["a:", "kept", "<=", "5", "2", "1", "3", "reached"]
     assert [line.split()[-1] for line in lines[1:]] == ["reached", "MISSED", "MISSED"]
+
+
+def test_a_limit_besides_the_measured_is_told_and_kept(tmp_path: Path) -> None:
+    row = Row("by the clock", Wanted(low=1.0), list, lambda: "generator (place)")
+    measured = [Measured("a", row, [2.0], row.limit())]
+    assert table(measured).endswith("reached; limit: generator (place)")
+    keep(measured, tmp_path / "build" / "bench.json", quick=False)
+    (kept,) = json.loads((tmp_path / "build" / "bench.json").read_text())["rows"]
+    assert kept["limit"] == "generator (place)"
+
+
+def test_who_was_the_limit_is_whoever_had_no_time_left() -> None:
+    shot = Shot([], wall_s=1.0, server_s=0.95, client_s=0.95)
+    assert shot.limit == "server"
+    assert replace(shot, server_s=0.5).limit == "generator"
+    assert replace(shot, server_s=0.5, client_s=0.5).limit == "machine"
 
 
 def test_every_row_has_a_name_of_its_own() -> None:

@@ -118,6 +118,20 @@ def test_the_rooms_are_told_from_the_latest_snapshot(metrics: Metrics) -> None:
     assert told["gateway_wave_phase closed wave-1"] == 1
 
 
+def test_answers_told_together_are_counted_as_if_told_one_by_one(metrics: Metrics) -> None:
+    took_s = [0.0, 0.001, 0.0011, 0.3, 10.0, 10.5, 99.0]
+    for each in took_s:
+        metrics.answered("POST", "/a", 201, each)
+    metrics.answered_in("POST", "/b", 201, took_s)
+    told = samples(metrics.render(NOBODY))
+    by_route = [
+        {name.replace(route, ""): value for name, value in told.items() if route in name}
+        for route in (" /a", " /b")
+    ]
+    assert by_route[0] == by_route[1]
+    assert by_route[0]["gateway_request_seconds_count"] == len(took_s)
+
+
 def other_process(directory: Path) -> None:
     subprocess.run([sys.executable, "-c", OTHER_PROCESS, str(directory)], check=True)
 

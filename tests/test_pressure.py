@@ -15,7 +15,7 @@ from gateway.metrics import Metrics
 from gateway.pressure import intake_full, policies_under_way, watch_pressure
 from gateway.services.operations import Condition
 from gateway.web.gate import Gate
-from gateway.web.lane import make_lane
+from gateway.web.lane_table import make_lane
 from tests.support import wait_until
 from tests.web.house import NOW_US, OPEN, House
 from tests.web.wire import serving

@@ -92,12 +92,15 @@ def eta_s(
     The two windows widen the range when they disagree: an honest range is wide while things change.
     """
     rates = [rate for rate in (short_per_s, long_per_s) if rate]
-    if not rates:
-        return None
-    low = ahead / max(rates) * ETA_LOW
-    high = ahead / min(rates) * ETA_HIGH
-    grain = 10 if high < 120 else 60 if high < 3_600 else 300
-    return math.floor(low / grain) * grain, max(1, math.ceil(high / grain)) * grain
+    return range_s(ahead, max(rates), min(rates)) if rates else None
+
+
+def range_s(ahead: int, high_per_s: float, low_per_s: float) -> tuple[int, int]:
+    """Return the range in which the turn will come, from the higher and the lower pace."""
+    low_s = ahead / high_per_s * ETA_LOW
+    high_s = ahead / low_per_s * ETA_HIGH
+    grain = 10 if high_s < 120 else 60 if high_s < 3_600 else 300
+    return math.floor(low_s / grain) * grain, max(1, math.ceil(high_s / grain)) * grain
 
 
 def stretch(admissions_per_s: float, far_s: float, budget_per_s: float) -> float:

@@ -15,16 +15,14 @@ _READ = str.maketrans({"I": "1", "L": "1", "O": "0", "-": "", " ": ""})
 _POLYNOMIAL = 0b100101  # x^5 + x^2 + 1, primitive: 2 generates all 31 non-zero values
 
 
-def _times_two(value: int) -> int:
-    value <<= 1
-    return value ^ _POLYNOMIAL if value & 0b100000 else value
+_TWICE = [value << 1 ^ (_POLYNOMIAL if value & 0b10000 else 0) for value in range(32)]
 
 
 def _check(digits: list[int]) -> int:
     """Return the check digit, by Horner's rule: place weights are powers of the generator."""
     total = 0
     for digit in digits:
-        total = _times_two(total ^ digit)
+        total = _TWICE[total ^ digit]
     return total
 
 

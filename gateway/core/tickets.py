@@ -15,6 +15,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from hmac import compare_digest
 from struct import Struct
+from typing import NamedTuple
 
 VERSION = 1
 MAC_BYTES = 16
@@ -36,8 +37,7 @@ class Kind(IntEnum):
     PASS = 2  # an admission
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(NamedTuple):
     """A ticket or a pass, taken apart."""
 
     kind: Kind

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from hiredis import pack_command
 from redis.asyncio.connection import Connection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -86,9 +87,11 @@ class Channel:
 
     async def _attempt(self, *parts: str | bytes | int, deadline_s: float | None) -> Any:
         connection = await self._connected()
+        # In C: the client's own packing takes a third of the time of a batch.
+        packed = pack_command(parts)  # type: ignore[arg-type]  # its stub knows tuples of one
         try:
             async with asyncio.timeout(deadline_s or self._deadline_s):
-                await connection.send_command(*parts)
+                await connection.send_packed_command(packed)
                 answer = await connection.read_response()
         except NoScriptError:
             raise

@@ -171,11 +171,9 @@ def read_snapshot(answer: list[Any]) -> Snapshot:
 def _joined(answer: list[Any], count: int) -> list[Joined | NotOpen]:
     if answer[0] != b"joined":
         return [NotOpen(Phase(answer[0].decode()))] * count
-    _, first, at_us, phase, epoch = answer
-    return [
-        Joined(first + offset, epoch.decode(), Phase(phase.decode()), at_us)
-        for offset in range(count)
-    ]
+    _, first, at_us, *words = answer
+    phase, epoch = Phase(words[0].decode()), words[1].decode()
+    return [Joined(number, epoch, phase, at_us) for number in range(first, first + count)]
 
 
 def read_claim(answer: list[Any]) -> Claimed | NotYet | Ended:

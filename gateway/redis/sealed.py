@@ -52,7 +52,7 @@ class SealedIntake:
     async def accept(self, wave: Wave, registration: Registration) -> Accepted | Refusal:
         """Seal the form, and have it accepted."""
         if self._encrypt:
-            registration = replace(registration, payload=self._seal(wave, registration))
+            registration = registration._replace(payload=self._seal(wave, registration))
         return await self._inner.accept(wave, registration)
 
     async def find_receipt(self, programme_id: str, receipt: str) -> ReceiptRecord | None:

@@ -115,17 +115,17 @@ class FrontDoor:
         Arithmetic only. None: it is called, and how it stands is known to Redis alone.
         """
         moment, position = room.moment(), room.position(number)
-        snapshot = moment.snapshot
-        left = room.has_left(number)
-        if position is not None and position < snapshot.called and not left:
-            return None
+        snapshot, left = moment.snapshot, room.has_left(number)
+        if position is not None and not left:
+            if position < snapshot.called:
+                return None
+            room.polls += 1
+            if position < snapshot.near:
+                room.check_in(position)
+            return _waiting(room, moment, number, position, shown)
         room.polls += 1
-        if left or position is None:
-            state = "left" if left else _state_before_draw(snapshot.phase)
-            return _document(moment, number, position, state)
-        if position < snapshot.near:
-            room.check_in(position)
-        return _waiting(room, moment, number, position, shown)
+        state = "left" if left else _state_before_draw(snapshot.phase)
+        return _document(moment, number, position, state)
 
     async def leave(self, room: LiveRoom, ticket: Credential) -> Ended:
         """End the ticket and give its place back."""

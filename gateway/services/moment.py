@@ -42,7 +42,7 @@ class Moment:
     check_in_s: float = field(init=False)  # as it is told
     approach_per_s: float = field(init=False)  # at which the near window may come closer
     waiting_state: str = field(init=False)  # of those who are not called
-    tells_eta: bool = field(init=False)  # anything is known of the pace
+    paces_per_s: tuple[float, float] | None = field(init=False)  # higher, lower; None: unknown
 
     def __post_init__(self) -> None:
         snapshot, policy = self.snapshot, self.policy
@@ -53,17 +53,15 @@ class Moment:
             "check_in_s": policy.check_in_s * CHECK_IN_MARGIN,
             "approach_per_s": approach_per_s(snapshot, policy),
             "waiting_state": "waiting" if snapshot.phase is Phase.OPEN else snapshot.phase.value,
-            "tells_eta": bool(self.short_per_s or self.long_per_s)
-            and snapshot.phase is not Phase.PAUSED,
+            "paces_per_s": _paces_per_s(self),
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
 
     def eta_s(self, ahead: int) -> tuple[int, int] | None:
         """Return the range in which the turn of somebody so far back will come; None: unknown."""
-        if not self.tells_eta:
-            return None
-        return pacing.eta_s(ahead, self.short_per_s, self.long_per_s)
+        paces = self.paces_per_s
+        return None if paces is None else pacing.range_s(ahead, *paces)
 
     def poll_s(self, position: int) -> float:
         """Return when the visitor at this position should ask again; the draw is over."""
@@ -100,6 +98,13 @@ class Moment:
         # Pages keep to it while the pace is unknown or nobody is called: all of them at once.
         crowd_s = (snapshot.issued - snapshot.called) / self.policy.poll_budget_per_s
         return min(pacing.POLL_S_MAX, max(10.0 * self.stretch, crowd_s))
+
+
+def _paces_per_s(moment: Moment) -> tuple[float, float] | None:
+    paces = [pace for pace in (moment.short_per_s, moment.long_per_s) if pace]
+    if not paces or moment.snapshot.phase is Phase.PAUSED:
+        return None
+    return max(paces), min(paces)
 
 
 def is_over(phase: Phase) -> bool:

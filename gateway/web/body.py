@@ -64,9 +64,7 @@ async def read_nothing(request: web.Request) -> None:
     """
     expect_nothing(request)
     if request.body_exists:
-        data = await _read(request, LIMIT_BYTES)
-        if data and parse_json(data):
-            raise Problem("field-unknown", errors=[{"pointer": "", "code": "field-unknown"}])
+        parse_nothing(await _read(request, LIMIT_BYTES))
 
 
 async def discard(request: web.Request) -> None:
@@ -138,6 +136,17 @@ async def _collect(request: web.Request, limit_bytes: int) -> bytes:
     return b"".join(chunks)
 
 
+def parse_nothing(data: bytes) -> None:
+    """Refuse a body that is neither empty nor an empty object.
+
+    Raises:
+        Problem: 400 ``json-invalid``; 422 ``field-unknown``.
+
+    """
+    if data and parse_json(data):
+        raise Problem("field-unknown", errors=[{"pointer": "", "code": "field-unknown"}])
+
+
 def parse_json(data: bytes) -> dict[str, Any]:
     """Return the object in ``data``, refusing whatever two readers could read differently.
 
@@ -158,6 +167,8 @@ def parse_json(data: bytes) -> dict[str, Any]:
 
 
 def _check_depth(text: str) -> None:
+    if text.count("{") + text.count("[") <= DEPTH_MAX:
+        return  # nearly all of them
     depth = 0
     for bracket in _BRACKET.finditer(_STRING.sub("", text)):
         depth += 1 if bracket[0] in "[{" else -1

@@ -50,12 +50,8 @@ class Proxies:
         address = str(peername[0]) if isinstance(peername, tuple) and peername else ""
         return Peer(subscriber_of(address), is_trusted(address, self._trusted))
 
-    def subscriber(self, request: web.BaseRequest) -> str:
-        """Return whose request it is; empty: this machine's own."""
-        return self.key(peer_of(request), _said(request, FOR))
-
     def key(self, peer: Peer, forwarded_for: str) -> str:
-        """Return the subscriber whose request it is, by what its peer forwards."""
+        """Return the subscriber whose request it is, by what its peer forwards; empty: this machine's own."""
         if not peer.trusted or not forwarded_for:
             return peer.key
         found = self._client_of(forwarded_for)
@@ -77,6 +73,11 @@ def peer_of(request: web.BaseRequest) -> Peer:
     """Return the other end of the connection."""
     peer: Peer = getattr(request.protocol, "peer", NOBODY)
     return peer
+
+
+def forwarded_for(request: web.BaseRequest) -> str:
+    """Return whose request its peer says it is, believed or not."""
+    return _said(request, FOR)
 
 
 def is_tls(forwarded_proto: str) -> bool:

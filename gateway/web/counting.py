@@ -4,6 +4,8 @@ Stands inside ``problem_middleware``, where a refusal is still an exception with
 """
 
 import time
+from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 from aiohttp import web
@@ -11,7 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.core.flood import Throttled
 from gateway.core.shedding import Rank
-from gateway.web.problems import from_exception
+from gateway.web.problems import from_exception, request_id
 
 NO_ROUTE = "none"
 
@@ -24,6 +26,9 @@ class Meter(Protocol):
 
     def answered_many(self, method: str, route: str, status: int, count: int) -> None:
         """So many requests were answered by the lane, in no time worth telling."""
+
+    def answered_in(self, method: str, route: str, status: int, took_s: Sequence[float]) -> None:
+        """Requests were answered by the lane, each in so many seconds."""
 
     def shed(self, rank: Rank, count: int) -> None:
         """So many requests of this rank found no room."""
@@ -53,7 +58,7 @@ def counting_middleware(meter: Meter) -> Middleware:
             tell(redirection.status)
             raise
         except Exception as exception:  # noqa: BLE001  whatever it is has a name in the catalogue
-            problem = from_exception(request, exception)
+            problem = from_exception(partial(request_id, request), exception)
             tell(problem.status)
             meter.refused(problem.code)
             raise problem from None

@@ -6,7 +6,7 @@ its parser with text. Whatever is private to aiohttp and used by the gateway is 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -15,7 +15,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from gateway.web.clients import NOBODY
-from gateway.web.deadlines import WriteWatch
+from gateway.web.deadlines import Timed
 from gateway.web.lane import HEAD_END, Lane
 from gateway.web.parsing import (
     FIELDS_MAX,
@@ -26,18 +26,23 @@ from gateway.web.parsing import (
 )
 from gateway.web.problems import Problem, respond
 from gateway.web.security import HEAD_BYTES_MAX, harden
+from gateway.web.turn import Turn
+from gateway.web.wire_format import closing
 
 if TYPE_CHECKING:
     from gateway.web.listener import Listener
 
 PRIVATE_NAMES: Mapping[type, tuple[str, ...]] = {
     RequestHandler: (
-        "_keepalive_timeout",
         "_loop",
+        "_buffer_paused",
+        "_keepalive_timeout",
         "_messages",
         "_next_keepalive_close_time",
+        "_pause_reading_for_buffer",
         "_paused",
         "_request_count",
+        "_resume_reading_for_buffer",
         "_upgraded",
         "_waiter",
     ),
@@ -46,22 +51,12 @@ PRIVATE_NAMES: Mapping[type, tuple[str, ...]] = {
 PIPELINED_MAX = 32  # answered from one read; aiohttp queues as many
 
 
-class Connection(RequestHandler):
+class Connection(Timed):
     """aiohttp's protocol with a lane, deadlines, and problems for errors."""
 
     __slots__ = (
-        "_between",
-        "_body",
-        "_handed",
-        "_head_bytes",
-        "_head_timer",
-        "_heard_at_s",
-        "_idle_s",
-        "_listener",
-        "_pending",
-        "_refused",
-        "_writing",
-        "peer",
+        *("_between", "_body", "_handed", "_head_bytes", "_listener"),
+        *("_pending", "_refused", "_turn", "peer"),
     )
 
     def __init__(self, listener: "Listener", **limits: Any) -> None:
@@ -79,14 +74,12 @@ class Connection(RequestHandler):
         self._between = True  # no request has come in part: the lane may look
         self._handed = False  # aiohttp has never seen a byte
         self.peer = NOBODY
-        self._idle_s = listener.deadlines.idle_s
-        self._heard_at_s = 0.0
         self._pending = 0  # requests handed to aiohttp and not answered
         self._refused = False  # nothing more is read
         self._body: StreamReader = EMPTY_PAYLOAD  # of the last request whose head has arrived
         self._head_bytes = 0  # of a head that is not complete
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._writing = WriteWatch(self._loop, listener.deadlines.write_s)
+        self._turn: Turn | None = None  # the act under way
+        self.set_deadlines(listener.deadlines)
 
     @property
     def is_worn(self) -> bool:
@@ -95,22 +88,19 @@ class Connection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, unless there are too many already."""
-        listener, self._heard_at_s = self._listener, self._loop.time()
+        listener, now_s = self._listener, self._loop.time()
         self.peer = listener.proxies.peer(transport.get_extra_info("peername"))
-        if not self.peer.is_private:
-            self._idle_s = self._keepalive_timeout = listener.deadlines.facing_idle_s
+        self.begin_at(now_s, is_private=self.peer.is_private)
         super().connection_made(transport)
         key = "" if self.peer.trusted else self.peer.key
-        if not listener.crowd.enter(self, key, now_s=self._heard_at_s):
+        if not listener.crowd.enter(self, key, now_s=now_s):
             listener.refusals["connections"] += 1
             self.abort()
             return
-        self._head_timer = self._loop.call_later(listener.deadlines.head_s, self.abort)
+        self.await_head()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End, and let no timer outlive it."""
-        self._stop_head_timer()
-        self._writing.stop()
         self._listener.pending(-self._pending)
         self._listener.crowd.leave(self)
         self._pending = 0
@@ -119,6 +109,10 @@ class Connection(RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Take in bytes: of bodies, of heads, or of a head that has to be complete in time."""
         if self._refused:
+            return
+        if self._turn is not None:
+            self._turn.hold(data)
+            self._pause_reading_for_buffer()
             return
         lane = self._listener.lane
         if lane and data and self._may_drive() and not (data := self._drive(lane, data)):
@@ -146,29 +140,52 @@ class Connection(RequestHandler):
 
     def _drive(self, lane: Lane, data: bytes) -> bytes:
         """Answer plain requests at the front of ``data``; return what is left for the parser."""
-        now_s = self._loop.time()
-        deadlines, count = self._listener.deadlines, self._request_count
-        last = min(count + PIPELINED_MAX, deadlines.requests_max - 1)
-        start, answers = 0, []
-        while count < last and start < len(data):
+        assert self.transport is not None
+        now_s, deadlines, start = self._loop.time(), self._listener.deadlines, 0
+        last = min(self._request_count + PIPELINED_MAX, deadlines.requests_max - 1)
+        while self._request_count < last and start < len(data) and self._turn is None:
             answered = lane.answer(data, start, now_s, self.peer)
             if answered is None:
                 break
             answer, start = answered
-            answers.append(answer)
-            count += 1
-        if not answers or self.transport is None:
-            return data
-        self._request_count = count
-        self._heard_at_s = now_s
-        self._next_keepalive_close_time = now_s + self._idle_s
-        self._stop_head_timer()
-        self.transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
-        return data[start:]
+            self._request_count += 1
+            if isinstance(answer, bytes):
+                self.transport.write(answer)
+            else:
+                self._pending += 1
+                self._listener.pending(1)
+                self._turn = Turn(self, answer, data[start:], deadlines.request_s)
+        if start:
+            self.head_arrived(now_s)
+            self.keep_open(now_s)
+        return data[start:] if self._turn is None else b""
+
+    def finish_turn(self, answer: bytes, behind: Iterable[bytes]) -> None:
+        """Write the answer of an act, and go on with what has come behind its request."""
+        self._turn = None
+        self.answered()
+        if self.transport is None:
+            return
+        if self._listener.draining:
+            self.transport.write(closing(answer))
+            self.transport.close()
+            return
+        self.transport.write(answer)
+        self.keep_open(self._loop.time())
+        if self._buffer_paused:
+            self._resume_reading_for_buffer()
+        for data in behind:
+            self.data_received(data)
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109  aiohttp's
+        """Let the act under way end, and what aiohttp has begun."""
+        if self._turn is not None:
+            await asyncio.wait([self._turn.task], timeout=timeout)
+        await super().shutdown(timeout)
 
     def _heads_arrived(self, count: int) -> None:
-        self._stop_head_timer()
-        self._head_bytes, self._heard_at_s = 0, self._loop.time()
+        self.head_arrived(self._loop.time())
+        self._head_bytes = 0
         for message, body in list(self._messages)[-count:]:
             if not isinstance(message, _ErrInfo):
                 self._body = body
@@ -182,13 +199,13 @@ class Connection(RequestHandler):
         self._head_bytes += received_bytes
         if self._head_bytes > TARGET_BYTES_MAX + HEAD_BYTES_MAX:
             self._refuse(HeadTooLargeError())
-        elif self._head_timer is None:
-            self._head_timer = self._loop.call_later(self._listener.deadlines.head_s, self.abort)
+        else:
+            self.await_head()
 
     def _refuse(self, error: HttpProcessingError) -> None:
         """Have an error answered in its turn, as aiohttp does with those of its parser."""
         self._refused = True
-        self._stop_head_timer()
+        self.stop_head_timer()
         self._request_count += 1
         self._messages.append((_ErrInfo(status=400, exc=error, message=""), EMPTY_PAYLOAD))
         if self._waiter is not None and not self._waiter.done():
@@ -198,34 +215,13 @@ class Connection(RequestHandler):
         """Note that a request in flight has its answer."""
         if self._pending:
             self._pending -= 1
-            self._heard_at_s = self._loop.time()  # its client's turn begins now
+            self.heard_at_s = self._loop.time()  # its client's turn begins now
             self._listener.pending(-1)
-
-    def pause_writing(self) -> None:
-        """Watch a client that does not read its answer."""
-        super().pause_writing()
-        if self.transport is not None:
-            self._writing.watch(self.transport)
-
-    def resume_writing(self) -> None:
-        """Stop watching: it reads again."""
-        super().resume_writing()
-        self._writing.stop()
 
     def is_quiet(self, since_s: float) -> bool:
         """Say whether it waits for its client since then: for a whole head, or the rest of a body."""
         answering = self._pending > 0 and self._body.is_eof()
-        return self._heard_at_s <= since_s and not answering
-
-    def abort(self) -> None:
-        """Drop the connection without another word."""
-        if self.transport is not None:
-            self.transport.abort()
-
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        return self.heard_at_s <= since_s and not answering
 
     def handle_error(
         self,

@@ -24,6 +24,7 @@ class Gate:
     """Lets requests in while there is room. One per process, behind the public listener."""
 
     def __init__(self, problem_base: str, cpu_s: Callable[[], float]) -> None:
+        self.problem_base = problem_base
         self.limits = limits(1.0, DEFAULTS.in_flight_max)  # by rank
         self.pending = 0  # handed to aiohttp and not answered
         self.handled = 0  # answered, ever

@@ -20,8 +20,10 @@ HEAD_BYTES_MAX = 4096  # so no line of a plain head can break a limit of its own
 NAMES_MAX = 48
 SHAPES_MAX = HOSTS_MAX = 1024  # remembered
 
-CUT = b"~cut~"  # no ticket is spelled so
+CUT = b"~cut~"  # no ticket and no address is spelled so
 _BEARER = b"Bearer "
+_HOPS = (b"\r\nX-Forwarded-For: ", b"\r\nx-forwarded-for: ")  # as proxies spell it
+_OF_HOPS = b"0123456789ABCDEFabcdef.:, []"
 _LETTERS = bytes.maketrans(b"-_", b"aa")
 _FIELD = re.compile(rb"(?m)^([A-Za-z0-9-]+): ([!-~][ -~]*)\r\n")
 _LENGTH = re.compile(rb"[0-9]{1,5}")
@@ -33,6 +35,7 @@ _KEEPS_OPEN = frozenset({b"", b"keep-alive"})
 _READ = (
     *(b"host", b"connection", b"content-length", b"cookie", b"authorization"),
     *(b"accept", b"accept-encoding", b"accept-language", b"if-none-match"),
+    *(b"content-type", b"sec-fetch-site", b"origin"),
     *(b"x-forwarded-for", b"x-forwarded-proto"),  # from trusted peers
 )
 
@@ -49,6 +52,9 @@ class Fields(NamedTuple):
     accept_encoding: bytes
     accept_language: bytes
     if_none_match: bytes
+    content_type: bytes
+    sec_fetch_site: bytes
+    origin: bytes
     forwarded_for: bytes
     forwarded_proto: bytes
 
@@ -72,6 +78,16 @@ def take_out_ticket(head: bytes) -> tuple[bytes, bytes]:
     if end < 0 or end > line_end:
         end = line_end
     return head[:at] + CUT + head[end:], head[at:end]
+
+
+def take_out_hops(head: bytes) -> tuple[bytes, bytes]:
+    """Return a head with CUT for the addresses that a proxy forwards, and these. Other spellings stay."""
+    for name in _HOPS:
+        if (at := head.find(name) + len(name)) >= len(name):
+            hops = head[at : head.find(b"\r", at)]
+            if hops and hops[:1] != b" " and not hops.translate(None, _OF_HOPS):
+                return head[:at] + CUT + head[at + len(hops) :], hops
+    return head, b""
 
 
 def is_spelled_like_ours(text: bytes) -> bool:

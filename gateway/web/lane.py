@@ -1,83 +1,47 @@
 """Which requests are answered before any parser sees them? Whole plain heads with a known first line.
 
-The table of first lines is made once: the waves are known. A request that is not in it, or is not plain
-(``heads``), goes to aiohttp untouched, as does whatever its route leaves to it. The same look refuses a
-request when its rank has no room (``gate``); a refused body that has come whole is skipped with it.
+A request that is not in the table of first lines (``lane_table``), or is not plain (``heads``), goes to
+aiohttp untouched, as does whatever its route leaves to it. What one look answers needs no room; an act,
+and what goes to aiohttp, is refused by the same look when its rank has none (``gate``), or when it is one
+more new ticket for a flood (``throttle``). A refused body that has come whole is skipped with it.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from aiohttp import web
 
 from gateway.core.flood import Throttled
 from gateway.core.shedding import Rank
 from gateway.ports import PortUnavailableError
-from gateway.services.rooms import LiveRoom
-from gateway.web.clients import NOBODY, Peer, is_tls
+from gateway.web.clients import NOBODY, Peer
+from gateway.web.cookies import shown_by
 from gateway.web.counting import Meter
-from gateway.web.documents import Document
-from gateway.web.endpoints import WAVE
 from gateway.web.gate import Gate
 from gateway.web.heads import (
     CUT,
     HEAD_BYTES_MAX,
-    Fields,
     is_spelled_like_ours,
-    read_fields,
+    take_out_hops,
     take_out_ticket,
 )
-from gateway.web.lane_answers import BoardRoute, DocumentRoute, PlaceRoute, Route, Second
-from gateway.web.negotiation import SPOKEN, Language, preferred_language, wants_html
-from gateway.web.public_services import PublicServices
-from gateway.web.rendering import Pages
-from gateway.web.throttle import Throttle
+from gateway.web.lane_acts import ActRoute, Asker
+from gateway.web.lane_answers import PlaceRoute, Second
+from gateway.web.negotiation import Language
+from gateway.web.plans import Look, Plan, Plans, Routes
+from gateway.web.throttle import Throttle, waves_of
+from gateway.web.turn import Begun
 from gateway.web.wire_format import over_tls
 
 HEAD_END = b"\r\n\r\n"
-PLANS_MAX = 4096  # of at most HEAD_BYTES_MAX each
-Routes = Mapping[bytes, Route]
-
-_RANKS: Mapping[tuple[str, str], Rank] = {  # of what aiohttp answers
-    ("POST", f"{WAVE}/tickets"): Rank.JOIN,
-    ("POST", f"{WAVE}/pass"): Rank.CLAIM,
-    ("POST", f"{WAVE}/pass/extension"): Rank.CLAIM,
-    ("DELETE", f"{WAVE}/place"): Rank.CLAIM,
-    ("GET", f"{WAVE}/form"): Rank.REGISTRATION,
-    ("POST", f"{WAVE}/registrations"): Rank.REGISTRATION,
-    ("GET", "/waves/{wave}/device"): Rank.NEAR_POLL,
-    ("GET", "/waves/{wave}/wait"): Rank.NEAR_POLL,
-    (
-        "POST",
-        "/waves/{wave}/wait",
-    ): Rank.REGISTRATION,  # whichever step: its holder has no other way
-}
-_PAGE, _DRAW, _SCRIPT = "/waves/{wave}", "/waves/{wave}/draw", "/waves/{wave}/wait.js"
 _RECEIPTS = "/v1/registrations/"
-_QUERIES: tuple[tuple[str, Language | None], ...] = (
-    ("", None),
-    *((f"?lang={language}", language) for language in SPOKEN),
-)
-
-
-class Plan(NamedTuple):
-    """What a head asks for, judged once and remembered without the ticket in it."""
-
-    route: Route
-    fields: Fields  # with CUT where the ticket stands
-    text: bytes | None  # of the ticket that is shown; CUT: the one that was cut out
-    tls: bool  # by a trusted proxy's word
+Answered = tuple[
+    bytes | Begun, int
+]  # an answer or what makes it, and where the next request begins
 
 
 class Lane:
-    """Answers or refuses what can be told from one look at its bytes.
-
-    Visitors' heads differ in their tickets and in little else, so a head is remembered by what is left
-    without its ticket. What was cut out is made of the letters of base64url alone, or verified: whatever
-    it says, it cannot change how the rest is read.
-    """
+    """Answers or refuses what can be told from one look at its bytes, and begins acts."""
 
     def __init__(
         self,
@@ -89,93 +53,77 @@ class Lane:
     ) -> None:
         self._routes, self._second, self.gate = routes, second, gate
         self._throttle, self._wave_ids = throttle, wave_ids
-        self._plans: dict[bytes, Plan] = {}
-        self._trusted_plans: dict[bytes, Plan] = {}  # where peers are believed what they forward
+        self._plans = Plans(routes, trusting=False)
+        self._trusting_plans = Plans(routes, trusting=True)
 
-    def answer(
-        self, data: bytes, start: int, now_s: float, peer: Peer = NOBODY
-    ) -> tuple[bytes, int] | None:
-        """Return the answer to the request at ``start``, and where the next one begins."""
+    def answer(self, data: bytes, start: int, now_s: float, peer: Peer = NOBODY) -> Answered | None:
+        """Return the answer to the request at ``start``, or what makes it; and where the next one begins."""
+        if now_s >= self._second.ends_at_s:
+            self._second.turn(now_s)
+        plans = self._trusting_plans if peer.trusted else self._plans
+        look = None if start else plans.looks.get(data)
+        if look is not None and (told := _try(look.route.tell, look.number, now_s)) is not None:
+            return self._quick(told, len(data), tls=look.tls)
         end = data.find(HEAD_END, start) + 4
         if end < 4 or end - start > HEAD_BYTES_MAX:
             return None
         head, cut = take_out_ticket(data[start:end])
-        plans = self._trusted_plans if peer.trusted else self._plans
-        plan = plans.get(head) or self._plan(head, plans)
-        if plan is None:
+        head, hops = take_out_hops(head)
+        plan = plans.find(head)
+        if plan is None or (cut and plan.text is not CUT and not is_spelled_like_ours(cut)):
             return None
-        if now_s >= self._second.ends_at_s:
-            self._second.turn(now_s)
-        route, fields, text, tls = plan
-        if text is CUT:
-            text = cut  # its route will look at it closely
-        elif cut and not is_spelled_like_ours(cut):
-            return None
-        answer = None if fields.length else _answer(route, fields, text, now_s)
-        rank, gate = route.rank, self.gate
-        if answer is not None:  # as cheap as a refusal, so it needs no room
-            gate.quick += 1
-            return (over_tls(answer) if tls else answer), end
-        if rank is not None and (rank is Rank.JOIN or gate.pending >= gate.limits[rank]):
-            return self._turn_away(rank, plan, peer, now_s, cut=cut, end=end, received=len(data))
+        if (look := _look(plan, cut)) is not None:
+            if end - start == len(data):
+                plans.remember(data, look)
+            told = _try(look.route.tell, look.number, now_s)
+        else:
+            told = None if plan.fields.length else _try(plan.route.answer, plan.fields, now_s)
+        if told is not None:
+            return self._quick(told, end, tls=plan.tls)
+        asker = Asker(cut, peer, (hops or plan.fields.forwarded_for).decode(), plan.tls)
+        return self._let_in(plan, asker, now_s, data, end)
+
+    def _quick(self, answer: bytes, end: int, *, tls: bool) -> Answered:
+        """Return what needs no room: it is as cheap as a refusal, or is one."""
+        self.gate.quick += 1
+        return (over_tls(answer) if tls else answer), end
+
+    def _let_in(
+        self, plan: Plan, asker: Asker, now_s: float, data: bytes, end: int
+    ) -> Answered | None:
+        """Begin an act, or refuse whatever costs a handler; None: aiohttp has to look."""
+        route, next_start = plan.route, end + plan.body_bytes
+        why = self._why_not(route.rank, asker, now_s)
+        if why is None:
+            act = isinstance(route, ActRoute) and route.begin(
+                plan.fields, asker, data[end:next_start]
+            )
+            return (act, next_start) if act else None
+        if next_start > len(data) or plan.speaks is None:
+            return None  # its turn at the gate comes behind the parser
+        return self._quick(self._refuse(why, plan.speaks), next_start, tls=plan.tls)
+
+    def _why_not(self, rank: Rank | None, asker: Asker, now_s: float) -> Rank | Throttled | None:
+        """Say what is in the way: no room, or a flood of new tickets. Who shows something is heard first."""
+        if rank is not None and self.gate.pending >= self.gate.limits[rank]:
+            return rank
+        if rank is Rank.JOIN and not asker.cut and self._throttle is not None:
+            refused = self._throttle.refuses_join(asker.peer, asker.forwarded_for, now_s)
+            return Throttled.JOIN if refused else None
         return None
 
-    def _plan(self, head: bytes, plans: dict[bytes, Plan]) -> Plan | None:
-        line_end = head.find(b"\r\n")
-        route = self._routes.get(head[:line_end])
-        fields = None if route is None else read_fields(head[line_end + 2 : -2])
-        if route is None or fields is None:
-            return None
-        if plans is self._plans:  # its peer says what it likes
-            fields = fields._replace(forwarded_for=b"", forwarded_proto=b"")
-        text = route.shown(fields)
-        tls = is_tls(fields.forwarded_proto.decode())
-        plan = Plan(route, fields, CUT if text == CUT else text, tls)
-        if len(plans) >= PLANS_MAX:
-            plans.clear()
-        plans[head] = plan
-        return plan
-
-    def _turn_away(
-        self,
-        rank: Rank,
-        plan: Plan,
-        peer: Peer,
-        now_s: float,
-        *,
-        cut: bytes,
-        end: int,
-        received: int,
-    ) -> tuple[bytes, int] | None:
-        """Refuse for lack of room, or a new ticket to a flood; whoever shows something is heard first."""
-        gate, throttle, hops = self.gate, self._throttle, plan.fields.forwarded_for.decode()
-        if gate.pending >= gate.limits[rank]:
-            refused = self._refuse(gate.refusal, plan, end, received)
-            gate.shed[rank] += refused is not None
-            return refused
-        if cut or throttle is None or not throttle.refuses_join(peer, hops, now_s):
-            return None
-        refused = self._refuse(throttle.refusals.next, plan, end, received)
-        throttle.refused[Throttled.JOIN] += refused is not None
-        return refused
-
-    def _refuse(
-        self, refusal: Callable[[Language, bytes], bytes], plan: Plan, end: int, received: int
-    ) -> tuple[bytes, int] | None:
-        fields, next_start = plan.fields, end + plan.fields.body_bytes
-        if next_start > received or wants_html(fields.accept.decode()):
-            return None  # its turn at the gate comes behind the parser
-        self.gate.quick += 1
-        language = preferred_language(fields.accept_language.decode())
-        answer = refusal(language, self._second.date)
-        return (over_tls(answer) if plan.tls else answer), next_start
+    def _refuse(self, why: Rank | Throttled, language: Language) -> bytes:
+        if isinstance(why, Rank):
+            self.gate.shed[why] += 1
+            return self.gate.refusal(language, self._second.date)
+        assert self._throttle is not None
+        self._throttle.refused[why] += 1
+        return self._throttle.refusals.next(language, self._second.date)
 
     def report(self, meter: Meter) -> None:
         """Tell the meter what was answered and refused since the last report: not once each."""
         for route in self._routes.values():
-            told, route.told = route.told, Counter()
-            for status, count in told.items():
-                meter.answered_many("GET", route.pattern, status, count)
+            route.report(meter)
         for rank, count in self.gate.take_shed().items():
             meter.shed(rank, count)
         if self._throttle is not None:
@@ -203,7 +151,8 @@ class Lane:
         # A join's handler counts it, when it knows that a new ticket is asked for.
         rank = self.rank_of(request.method, request.path)
         if self._throttle is not None and rank not in {None, Rank.JOIN}:
-            await self._throttle.poll(request, self._wave_ids)
+            wave_ids = waves_of(request.path, self._wave_ids)
+            await self._throttle.poll(shown_by(request), wave_ids)
 
     def rank_of(self, method: str, path: str) -> Rank | None:
         """Return what a request is worth; None where it is always let in."""
@@ -217,40 +166,17 @@ class Lane:
         return Rank.NEAR_POLL if path.startswith(_RECEIPTS) else Rank.FAR_POLL
 
 
-def _answer(route: Route, fields: Fields, text: bytes | None, now_s: float) -> bytes | None:
+def _look(plan: Plan, cut: bytes) -> Look | None:
+    """Return whose place is asked for, by a ticket of ours."""
+    text = cut if plan.text is CUT else plan.text
+    if text is None or plan.fields.length or not isinstance(plan.route, PlaceRoute):
+        return None
+    number = plan.route.number_of(text)
+    return None if number is None else Look(plan.route, number, plan.tls)
+
+
+def _try(answer: Callable[..., bytes | None], *of: Any) -> bytes | None:
     try:
-        return route.answer(fields, text, now_s)
+        return answer(*of)
     except PortUnavailableError:  # the room has not been seen yet
         return None
-
-
-def make_lane(services: PublicServices, pages: Pages | None, gate: Gate) -> Lane:
-    """Return the lane of the public listener."""
-    second = Second()
-    routes: dict[bytes, Route] = {}
-
-    def add(method: str, target: str, route: Route) -> None:
-        routes[f"{method} {target} HTTP/1.1".encode()] = route
-
-    def add_page(path: str, pattern: str, make: Callable[[Language], Document]) -> None:
-        for query, linked in _QUERIES:
-            add("GET", path + query, DocumentRoute(make, second, pattern, linked))
-
-    add("GET", "/v1/openapi.json", Route(None))
-    if pages is not None:
-        add_page("/", "/", partial(pages.home, services.rooms))
-        add("GET", "/receipts", Route(None))
-    for room in services.rooms:
-        for pattern, kind in ((f"{WAVE}/board", BoardRoute), (f"{WAVE}/place", PlaceRoute)):
-            add("GET", _at(room, pattern), kind(room, services, second, pattern))
-        for (method, pattern), rank in _RANKS.items():
-            add(method, _at(room, pattern), Route(rank))
-        if pages is not None:
-            add_page(_at(room, _PAGE), _PAGE, partial(pages.wave, room, services.rooms))
-            add_page(_at(room, _DRAW), _DRAW, partial(pages.draw, room, services.rooms))
-            add_page(_at(room, _SCRIPT), _SCRIPT, partial(pages.wait_script, room, services.rooms))
-    return Lane(routes, second, gate, services.throttle, [room.wave.id for room in services.rooms])
-
-
-def _at(room: LiveRoom, pattern: str) -> str:
-    return pattern.replace("{wave}", room.wave.id)

@@ -20,12 +20,13 @@ from gateway.services.rooms import LiveRoom
 from gateway.web.applicant import BOARD_CACHE, json_response
 from gateway.web.clients import is_tls
 from gateway.web.cookies import cookie_name
+from gateway.web.counting import Meter
 from gateway.web.documents import Document, choose, holds
 from gateway.web.heads import HOSTS_MAX, Fields
 from gateway.web.limits import BURST
 from gateway.web.negotiation import Language, preferred_language, takes_gzip
 from gateway.web.public_services import PublicServices
-from gateway.web.wire_format import serialize
+from gateway.web.wire_format import json_head, serialize
 
 if TYPE_CHECKING:
     from gateway.services.moment import Moment
@@ -39,6 +40,12 @@ class Second:
     def __init__(self) -> None:
         self.date = b""
         self.ends_at_s = 0.0
+
+    def date_at(self, now_s: float) -> bytes:
+        """Return it for an answer that is given later than it was asked for."""
+        if now_s >= self.ends_at_s:
+            self.turn(now_s)
+        return self.date
 
     def turn(self, now_s: float) -> None:
         """Write it anew."""
@@ -58,9 +65,15 @@ class Route:
         """Return the ticket that a head shows, where that matters."""
         return None
 
-    def answer(self, _fields: Fields, _ticket: bytes | None, _now_s: float) -> bytes | None:
+    def answer(self, _fields: Fields, _now_s: float) -> bytes | None:
         """Return a whole answer, or None."""
         return None
+
+    def report(self, meter: Meter) -> None:
+        """Tell the meter what was answered since the last report: not once each."""
+        told, self.told = self.told, Counter()
+        for status, count in told.items():
+            meter.answered_many("GET", self.pattern, status, count)
 
 
 class BoardRoute(Route):
@@ -74,7 +87,7 @@ class BoardRoute(Route):
         self._moment: Moment | None = None
         self._bytes = b""
 
-    def answer(self, _fields: Fields, _ticket: bytes | None, _now_s: float) -> bytes | None:
+    def answer(self, _fields: Fields, _now_s: float) -> bytes | None:
         """Return the bytes of this moment."""
         room = self._room
         moment = room.moment()
@@ -105,26 +118,28 @@ class PlaceRoute(Route):
             return cookie_name(Kind.TICKET, room.wave.id, secure=secure).encode()
 
         self._name_at = name_at
-        empty = serialize(json_response(None), b"")
-        self._head = empty.partition(b"Content-Length:")[0] + b"Content-Length: "
+        self._head = b"".join(json_head(200)) + b"%d\r\nDate: %b\r\n\r\n%b"
+        self._moment: Moment | None = None
+        self._body = (
+            b""  # of all who wait at this moment, with a gap for each part of their ``Wait``
+        )
 
-    def answer(self, _fields: Fields, ticket: bytes | None, now_s: float) -> bytes | None:
-        """Return where the holder of a ticket stands."""
-        if ticket is None:
-            return None
-        number = verify_number(self._keys, ticket, self._owner)
-        if number is None:
-            return None
+    def number_of(self, ticket: bytes) -> int | None:
+        """Return the number in a ticket of this wave; None for anything else."""
+        return verify_number(self._keys, ticket, self._owner)
+
+    def tell(self, number: int, now_s: float) -> bytes | None:
+        """Return where the holder of a number stands."""
         key = (self._wave_id, number)
         if not self._polls.may(key, now_s):
             return None
         document = self._waiting_place(self._room, number)
         if document is None:
             return None
+        body = orjson.dumps(document)
         self._polls.count(key, document["poll_s"] / BURST, now_s=now_s)
         self.told[200] += 1
-        body = orjson.dumps(document)
-        return b"%b%d\r\nDate: %b\r\n\r\n%b" % (self._head, len(body), self._second.date, body)
+        return self._head % (len(body), self._second.date, body)
 
     def shown(self, fields: Fields) -> bytes | None:
         """Return the one ticket that is shown in a plain way."""
@@ -160,7 +175,7 @@ class DocumentRoute(Route):
         self._documents: dict[Language, Document] = {}
         self._bytes: dict[tuple[Language, bool, bool], bytes] = {}
 
-    def answer(self, fields: Fields, _ticket: bytes | None, _now_s: float) -> bytes | None:
+    def answer(self, fields: Fields, _now_s: float) -> bytes | None:
         """Return the page in the language and encoding asked for, or 304."""
         if self._date != self._second.date:
             self._date = self._second.date

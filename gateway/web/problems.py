@@ -5,11 +5,13 @@ of aiohttp's router, outages of the ports, and what nobody foresaw. Nothing of t
 repeated, in the answer or in the log.
 """
 
+import asyncio
 import math
 import secrets
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -99,7 +101,7 @@ def respond(
 ) -> web.Response:
     """Tell one problem, as JSON or as a page."""
     style = style or _style_of(request)
-    retry_in_ms = _retry_in_ms(problem)
+    retry_in_ms = retry_in_ms_of(problem)
     language = language_of(request)
     if style.render is None or not prefers_html(request):
         return tell(problem, style.base, language, request_id(request), retry_in_ms)
@@ -138,7 +140,8 @@ def _style_of(request: web.BaseRequest) -> ProblemStyle:
     return ProblemStyle()
 
 
-def _retry_in_ms(problem: Problem) -> int | None:
+def retry_in_ms_of(problem: Problem) -> int | None:
+    """Return when to come back, spread at random; None where waiting will not help."""
     if problem.status not in {429, 503}:
         return None
     least_s = RETRY_AFTER_S if problem.retry_after_s is None else max(0.0, problem.retry_after_s)
@@ -199,11 +202,11 @@ def answer_exception(
     """Tell the problem behind an exception."""
     if isinstance(exception, web.HTTPException) and exception.status < 400:
         return web.Response(status=exception.status, headers=exception.headers)  # a redirect
-    return respond(request, from_exception(request, exception), style)
+    return respond(request, from_exception(partial(request_id, request), exception), style)
 
 
-def from_exception(request: web.BaseRequest, exception: Exception) -> Problem:
-    """Name the problem behind an exception; log it when nobody foresaw it."""
+def from_exception(name: Callable[[], str], exception: BaseException) -> Problem:
+    """Name the problem behind an exception; log it under the request's name when nobody foresaw it."""
     match exception:
         case Problem():
             return exception
@@ -211,7 +214,7 @@ def from_exception(request: web.BaseRequest, exception: Exception) -> Problem:
             return _from_router(exception)
         case PortUnavailableError():
             return Problem("redis-unavailable", retry_after_s=exception.retry_after_s)
-        case OutcomeUnknownError() | TimeoutError():
+        case OutcomeUnknownError() | TimeoutError() | asyncio.CancelledError():
             return Problem("outcome-unknown")
         case RoomMissingError():
             return Problem("recovering")
@@ -221,7 +224,7 @@ def from_exception(request: web.BaseRequest, exception: Exception) -> Problem:
     frames = traceback.extract_tb(exception.__traceback__)[-6:]
     _log.error(
         "internal error",
-        request=request_id(request),
+        request=name(),
         kind=type(exception).__name__,
         at=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
     )

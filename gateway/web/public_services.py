@@ -6,7 +6,7 @@ Which room a path names, what browsers keep, how often one ticket or pass may as
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -18,7 +18,7 @@ from gateway.services.admission import Admission
 from gateway.services.front_door import FrontDoor
 from gateway.services.intake import Intake
 from gateway.services.rooms import LiveRoom, Rooms
-from gateway.web.cookies import Cookies
+from gateway.web.cookies import Cookies, Shown
 from gateway.web.limits import BURST, Pace
 from gateway.web.problems import Problem
 from gateway.web.throttle import Throttle
@@ -58,27 +58,17 @@ class PublicServices:
             raise Problem("wave-unknown")
         return room
 
-    def keep_ticket(
-        self, request: web.Request, response: web.StreamResponse, room: LiveRoom, text: str
-    ) -> None:
-        """Have the browser keep its ticket until the wave is over."""
+    def keep_ticket(self, shown: Shown, room: LiveRoom, text: str) -> Sequence[str]:
+        """Return what has the browser keep its ticket until the wave is over."""
         life_s = _seconds_to(room, room.current().closes_at_us) + TICKET_GRACE_S
-        wave_id = room.wave.id
-        self.cookies.keep(request, response, Kind.TICKET, wave_id, text=text, life_s=life_s)
+        return self.cookies.keep(shown, Kind.TICKET, room.wave.id, text=text, life_s=life_s)
 
     def keep_pass(
-        self,
-        request: web.Request,
-        response: web.StreamResponse,
-        room: LiveRoom,
-        text: str,
-        *,
-        expires_at_us: int,
-    ) -> None:
-        """Have the browser keep its pass for the life of it."""
+        self, shown: Shown, room: LiveRoom, text: str, expires_at_us: int
+    ) -> Sequence[str]:
+        """Return what has the browser keep its pass for the life of it."""
         life_s = _seconds_to(room, expires_at_us)
-        wave_id = room.wave.id
-        self.cookies.keep(request, response, Kind.PASS, wave_id, text=text, life_s=life_s)
+        return self.cookies.keep(shown, Kind.PASS, room.wave.id, text=text, life_s=life_s)
 
     def check_attempt(self, held: Credential) -> None:
         """Count one attempt to register with a pass.

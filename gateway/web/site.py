@@ -5,6 +5,7 @@ from aiohttp import web
 from gateway.core.receipts import parse
 from gateway.core.tickets import sign
 from gateway.web.clients import origin_of
+from gateway.web.cookies import shown_by
 from gateway.web.documents import serve
 from gateway.web.negotiation import language_of
 from gateway.web.public_services import PublicServices
@@ -43,7 +44,7 @@ def page_routes(app: web.Application, services: PublicServices, pages: Pages) ->
 
     async def device(request: web.Request) -> web.Response:
         room = services.room_of(request)
-        ticket = services.cookies.ticket_of(request, room.wave.id)
+        ticket = services.cookies.ticket_of(shown_by(request), room.wave.id)
         text = sign(services.cookies.ticket_keys, ticket)
         return pages.device(room, text, origin_of(request), language_of(request))
 

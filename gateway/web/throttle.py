@@ -12,15 +12,14 @@ speaks for many. This machine is never counted by address.
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from aiohttp import web
-
 from gateway.core.flood import HOLD_S_MAX, MINUTE_S, Throttled, burst_of, next_may_s
 from gateway.core.tickets import Credential, Kind
-from gateway.web.clients import Peer, Proxies, peer_of
+from gateway.web.clients import Peer, Proxies
+from gateway.web.cookies import Shown
 from gateway.web.gate import Gate
 from gateway.web.limits import Pace
 from gateway.web.problems import DEFAULT_BASE, Problem
@@ -38,7 +37,7 @@ _WAVE = re.compile(r"/(?:v1/)?waves/([a-z0-9-]{1,64})(?:/|$)")
 class Holders(Protocol):
     """Reads tickets and passes."""
 
-    def held(self, request: web.Request, kind: Kind, wave_id: str) -> Credential | None:
+    def held(self, shown: Shown, kind: Kind, wave_id: str) -> Credential | None:
         """Return a verified one, or None when none is shown; raise Problem for any other."""
 
 
@@ -72,14 +71,15 @@ class Throttle:
         line_s = self._paces[Throttled.JOIN][2].wait_s(key, now_s=now_s)
         return line_s > HOLD_S_MAX or (not peer.trusted and peer.joins_may_at_s > now_s)
 
-    async def join(self, request: web.Request) -> None:
+    async def join(self, shown: Shown) -> None:
         """Count a request for a new ticket, and have it wait where its address has gone over its pace.
 
         Raises:
             Problem: 429 ``too-many-requests``.
 
         """
-        key, peer, now_s = self._proxies.subscriber(request), peer_of(request), _now_s()
+        peer, now_s = shown.peer, _now_s()
+        key = self._proxies.key(peer, shown.forwarded_for)
         if not key:
             return
         if not peer.trusted:
@@ -90,20 +90,20 @@ class Throttle:
             )
         await self._stand_in_line(Throttled.JOIN, key, now_s)
 
-    async def poll(self, request: web.Request, wave_ids: Iterable[str]) -> None:
+    async def poll(self, shown: Shown, wave_ids: Sequence[str]) -> None:
         """Count any other request that costs a handler: of its ticket or pass, or else of its address.
 
         Raises:
             Problem: 429 ``too-many-requests``.
 
         """
-        now_s, shown = _now_s(), self._shown(request, wave_ids)
-        if shown is None:
-            key = self._proxies.subscriber(request)
+        now_s, found = _now_s(), self._find(shown, wave_ids)
+        if found is None:
+            key = self._proxies.key(shown.peer, shown.forwarded_for)
             if key:
                 await self._stand_in_line(Throttled.POLL, key, now_s)
             return
-        own = (shown.kind, shown.wave_id, shown.number, shown.serial)
+        own = (found.kind, found.wave_id, found.number, found.serial)
         wait_s = self._tickets.wait_s(own, now_s=now_s)
         if wait_s > 0:
             raise self.refusal(Throttled.TICKET, wait_s)
@@ -138,17 +138,22 @@ class Throttle:
         if self._gate is not None:
             self._gate.pending -= change
 
-    def _shown(self, request: web.Request, wave_ids: Iterable[str]) -> Credential | None:
-        """Return a ticket or pass of ours that the request shows; which is right is its handler's to say."""
-        if "Cookie" not in request.headers and "Authorization" not in request.headers:
+    def _find(self, shown: Shown, wave_ids: Sequence[str]) -> Credential | None:
+        """Return a ticket or pass of ours that is shown; which is right is its handler's to say."""
+        if not shown.cookies and not shown.authorizations:
             return None
-        named = _WAVE.match(request.path)
-        for wave_id in (named[1],) if named else wave_ids:
+        for wave_id in wave_ids:
             for kind in (Kind.TICKET, Kind.PASS):
                 with suppress(Problem):
-                    if (found := self._holders.held(request, kind, wave_id)) is not None:
+                    if (found := self._holders.held(shown, kind, wave_id)) is not None:
                         return found
         return None
+
+
+def waves_of(path: str, wave_ids: Sequence[str]) -> Sequence[str]:
+    """Return the wave that a path names; all of them where it names none."""
+    named = _WAVE.match(path)
+    return (named[1],) if named else wave_ids
 
 
 def _now_s() -> float:

@@ -14,6 +14,7 @@ from gateway.core.tickets import Credential, Kind, sign
 from gateway.ports import Accepted, Ended, Ending, ExtensionRefused, NotOpen, NotYet
 from gateway.services.rooms import LiveRoom
 from gateway.web.body import expect_body, read_form
+from gateway.web.cookies import add_cookies, shown_by
 from gateway.web.facts import form_facts, wave_texts
 from gateway.web.negotiation import language_of
 from gateway.web.outcomes import not_open, place_ended, registration_problem
@@ -62,45 +63,47 @@ class WaitingRoom:
         return response
 
     async def _join(self, request: web.Request, response: web.Response, room: LiveRoom) -> None:
-        held = self._services.cookies.held(request, Kind.TICKET, room.wave.id)
+        shown = shown_by(request)
+        held = self._services.cookies.held(shown, Kind.TICKET, room.wave.id)
         if held is None:
-            await self._services.throttle.join(request)
+            await self._services.throttle.join(shown)
         welcome = await self._services.front_door.join(room, held)
         if isinstance(welcome, NotOpen):
             raise not_open(welcome, self._services.front_door.board(room))
-        self._services.keep_ticket(request, response, room, welcome.ticket)
+        add_cookies(response, self._services.keep_ticket(shown, room, welcome.ticket))
 
     async def _claim(self, request: web.Request, response: web.Response, room: LiveRoom) -> None:
-        ticket = self._services.cookies.ticket_of(request, room.wave.id)
+        shown = shown_by(request)
+        ticket = self._services.cookies.ticket_of(shown, room.wave.id)
         answer = await self._services.admission.claim(room, ticket)
         if isinstance(answer, Ended):
             raise place_ended(answer)
         if not isinstance(answer, NotYet):
-            expires_at_us = answer.expires_at_us
-            self._services.keep_pass(
-                request, response, room, answer.text, expires_at_us=expires_at_us
-            )
+            lines = self._services.keep_pass(shown, room, answer.text, answer.expires_at_us)
+            add_cookies(response, lines)
 
     async def _extend(self, request: web.Request, response: web.Response, room: LiveRoom) -> None:
-        held = self._services.cookies.pass_of(request, room.wave.id)
+        shown = shown_by(request)
+        held = self._services.cookies.pass_of(shown, room.wave.id)
         answer = await self._services.admission.extend(room, held)
         if isinstance(answer, ExtensionRefused):
             exhausted = answer is ExtensionRefused.EXHAUSTED
             raise Problem("extension-exhausted" if exhausted else "pass-ended")
         text = sign(self._services.cookies.pass_keys, held)
-        self._services.keep_pass(request, response, room, text, expires_at_us=answer)
+        add_cookies(response, self._services.keep_pass(shown, room, text, answer))
 
     async def _leave(self, request: web.Request, response: web.Response, room: LiveRoom) -> None:
-        ticket = self._services.cookies.ticket_of(request, room.wave.id)
+        shown, cookies = shown_by(request), self._services.cookies
+        ticket = cookies.ticket_of(shown, room.wave.id)
         ended = await self._services.front_door.leave(room, ticket)
         if ended.why is Ending.REGISTERED:
             raise Problem("already-registered")
-        self._services.cookies.forget(request, response, Kind.PASS, room.wave.id)
+        add_cookies(response, [cookies.forget(shown, Kind.PASS, room.wave.id)])
 
     async def _register(
         self, request: web.Request, room: LiveRoom, values: Mapping[str, str]
     ) -> web.StreamResponse:
-        held = self._services.cookies.pass_of(request, room.wave.id)
+        held = self._services.cookies.pass_of(shown_by(request), room.wave.id)
         self._services.check_attempt(held)
         tidy = {name: tidied(room, name, value) for name, value in values.items()}
         answer = await self._services.intake.register(room, held, tidy)
@@ -116,7 +119,7 @@ class WaitingRoom:
     async def _page(self, request: web.Request, room: LiveRoom, filled: Filled) -> web.Response:
         says = speech(language_of(request)).for_programme(room.programme)
         texts = wave_texts(room, self._services.rooms, says)
-        ticket = self._services.cookies.held(request, Kind.TICKET, room.wave.id)
+        ticket = self._services.cookies.held(shown_by(request), Kind.TICKET, room.wave.id)
         if ticket is None:
             place: Mapping[str, Any] = {"ahead": None}
             view = outside(self._services.front_door.board(room), texts, says, room)
@@ -128,7 +131,8 @@ class WaitingRoom:
             view["facts"] = form_facts(room, self._services.rooms, says, place)
         response = self._respond(request, room, says, texts, view)
         if ticket is not None and place["ahead"] is not None:
-            self._services.cookies.keep_ahead(request, response, ticket, place["ahead"])
+            line = self._services.cookies.keep_ahead(shown_by(request), ticket, place["ahead"])
+            add_cookies(response, [line])
         return response
 
     async def _place(
@@ -136,7 +140,7 @@ class WaitingRoom:
     ) -> Mapping[str, Any]:
         services = self._services
         services.check_poll(ticket)
-        shown = services.cookies.ahead_of(request, ticket)
+        shown = services.cookies.ahead_of(shown_by(request), ticket)
         place = await services.front_door.place(room, ticket, shown)
         services.count_poll(ticket.wave_id, ticket.number, place["poll_s"], time.monotonic())
         return place

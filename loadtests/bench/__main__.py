@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     measured = []
     for group in options.only or GROUPS:
         for row in GROUPS[group](options.quick):
-            measured.append(Measured(group, row, row.measure()))
+            measured.append(Measured(group, row, row.measure(), row.limit()))
             print("  ".join(measured[-1].cells()), file=sys.stderr, flush=True)
     keep(measured, RESULT, quick=options.quick)
     print(table(measured))

@@ -44,6 +44,9 @@ class Row:
     name: str
     wanted: Wanted
     measure: Callable[[], Sequence[float]]
+    limit: Callable[[], str] = (
+        str  # who could not do more, where it was not the measured; told afterwards
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Measured:
     group: str
     row: Row
     samples: Sequence[float]
+    limit: str = ""  # besides what is measured
 
     @property
     def reached(self) -> bool:
@@ -70,6 +74,7 @@ class Measured:
         """Return the row as it is printed."""
         values = [_shown(value) for value in self.spread] if self.spread else ["-"] * 3
         verdict = "reached" if self.reached else "MISSED"
+        verdict += f"; limit: {self.limit}" if self.limit else ""
         return f"{self.group}: {self.row.name}", str(self.row.wanted), *values, verdict
 
     def document(self) -> dict[str, Any]:
@@ -85,6 +90,7 @@ class Measured:
             "max": most,
             "samples": len(self.samples),
             "reached": self.reached,
+            "limit": self.limit,
         }
 
 

@@ -116,7 +116,7 @@ async def test_redis_holds_nothing_of_a_form_in_clear_when_forms_are_sealed(
 
 async def accepted(keys: Keyring, **changes: Any) -> tuple[MemoryIntake, IntakeEntry]:
     inner = MemoryIntake()
-    await sealing(inner, keys).accept(WAVE, replace(registration(0, 1, CANARY), **changes))
+    await sealing(inner, keys).accept(WAVE, registration(0, 1, CANARY)._replace(**changes))
     return inner, next(iter(inner.stream(WAVE).entries.values()))
 
 

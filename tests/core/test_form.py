@@ -202,6 +202,12 @@ def test_any_document_is_answered(values: dict[str, Any]) -> None:
         assert json.loads(canonical_json(answer)) == answer
 
 
+@given(st.dictionaries(st.text("ab_", max_size=3), st.text(max_size=20)))
+def test_the_canonical_form_is_json_with_sorted_keys_and_no_spaces(values: dict[str, str]) -> None:
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    assert canonical_json(values) == text.encode()
+
+
 def test_the_same_form_has_the_same_bytes_in_whatever_order() -> None:
     assert (
         canonical_json({"b": "é", "a": "1"})

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import pytest
 from aiohttp import web
 
-from gateway.web.clients import Proxies, came_by_tls, is_tls
+from gateway.web.clients import Proxies, came_by_tls, forwarded_for, is_tls, peer_of
 from gateway.web.gate import Gate
-from gateway.web.lane import Lane, make_lane
+from gateway.web.lane import Lane
+from gateway.web.lane_table import make_lane
 from gateway.web.listener import Site
 from gateway.web.rendering import Pages
 from tests.web.house import PROGRAMME, House
@@ -131,7 +132,7 @@ async def test_the_client_is_the_rightmost_untrusted_hop_of_all_headers_together
     proxies = Proxies(["127.0.0.0/8", "10.0.0.0/8"])
 
     async def note(asked: web.Request) -> web.Response:
-        seen.append(proxies.subscriber(asked))
+        seen.append(proxies.key(peer_of(asked), forwarded_for(asked)))
         assert not came_by_tls(asked)
         return web.Response()
 

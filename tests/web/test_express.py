@@ -15,8 +15,8 @@ from aiohttp import web
 from aiohttp.http_parser import HttpRequestParserPy
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
-from gateway.web import express, listener
-from gateway.web.deadlines import Deadlines
+from gateway.web import deadlines, express, listener
+from gateway.web.deadlines import Deadlines, Timed
 from gateway.web.express import PRIVATE_NAMES, Connection
 from gateway.web.listener import Site, UnfitRuntimeError, check_runtime
 from gateway.web.problems import problem_middleware
@@ -394,10 +394,10 @@ def test_private_names_of_aiohttp_are_where_we_left_them() -> None:
 
 def test_every_private_name_in_use_is_listed() -> None:
     listed = {name for names in PRIVATE_NAMES.values() for name in names}
-    own = set(Connection.__slots__) | {"_answer", "_application", "_deadlines", "_crowd"}
-    own |= {"_lane", "_proxies"}  # of the runner
-    own |= {name for owner in (Connection, listener.Listener) for name in vars(owner)}
-    for module in (express, listener):
+    own = {*Connection.__slots__, *Timed.__slots__}
+    own |= {"_answer", "_application", "_deadlines", "_crowd", "_lane", "_proxies"}  # of the runner
+    own |= {name for owner in (Connection, Timed, listener.Listener) for name in vars(owner)}
+    for module in (deadlines, express, listener):
         source = inspect.getsource(module)
         used = set(re.findall(r"(?:self|super\(\))\.(_[a-z]\w+)", source))
         assert used - own - {"_runner", "_site"} <= listed, module.__name__

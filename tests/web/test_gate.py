@@ -12,7 +12,8 @@ import pytest
 
 from gateway.core.shedding import Rank, Signals, limits
 from gateway.web.gate import QUICK_CPU_S, Gate
-from gateway.web.lane import Lane, make_lane
+from gateway.web.lane import Lane
+from gateway.web.lane_table import make_lane
 from gateway.web.listener import Site
 from gateway.web.rendering import Pages
 from tests.support import wait_until

@@ -13,7 +13,8 @@ import pytest
 from gateway.core.snapshot import Phase, Snapshot
 from gateway.ports import Standing
 from gateway.web.gate import Gate
-from gateway.web.lane import Lane, make_lane
+from gateway.web.lane import Lane
+from gateway.web.lane_table import make_lane
 from gateway.web.limits import BURST
 from gateway.web.listener import Site
 from gateway.web.rendering import Pages
@@ -284,12 +285,12 @@ async def test_heads_are_remembered_without_their_tickets_and_not_without_end(
             ticket = both.house.ticket(number)
             answer = await client.ask(request(f"{WAVE}/place", Cookie=f"ticket.wave-1={ticket}"))
             assert answer.json["number"] == number
-        assert len(both.lane._plans) == 1
-        monkeypatch.setattr("gateway.web.lane.PLANS_MAX", 10)
+        assert len(both.lane._plans.known) == 1
+        monkeypatch.setattr("gateway.web.plans.PLANS_MAX", 10)
         for number in range(100):
             answer = await client.ask(request(f"{WAVE}/board", User_Agent=f"agent {number}"))
             assert answer.status == 200
-            assert len(both.lane._plans) <= 10
+            assert len(both.lane._plans.known) <= 10
 
 
 async def test_a_busy_lane_tells_its_counts_once_and_whole(both: Pair) -> None:

@@ -19,7 +19,7 @@ from gateway.core.shedding import Rank
 from gateway.web.clients import Proxies
 from gateway.web.deadlines import Deadlines
 from gateway.web.gate import Gate
-from gateway.web.lane import make_lane
+from gateway.web.lane_table import make_lane
 from gateway.web.listener import Site
 from gateway.web.rendering import Pages
 from tests.support import wait_until

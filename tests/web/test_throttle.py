@@ -5,19 +5,18 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from multidict import CIMultiDict
 
 from gateway.core.flood import Throttled
 from gateway.core.shedding import Rank, limits
 from gateway.core.tickets import Credential, Kind
 from gateway.web import clients
 from gateway.web.clients import Peer, Proxies
+from gateway.web.cookies import Shown
 from gateway.web.gate import Gate
-from gateway.web.lane import Lane, make_lane
+from gateway.web.lane_table import make_lane
 from gateway.web.listener import Site
 from gateway.web.problems import Problem
 from gateway.web.rendering import Pages
@@ -48,7 +47,7 @@ class Door:
             polls_per_min,
         )
         object.__setattr__(self.house.services, "throttle", self.throttle)
-        self.lane: Lane = make_lane(self.house.services, Pages((PROGRAMME,)), self.gate)
+        self.lane = make_lane(self.house.services, Pages((PROGRAMME,)), self.gate)
 
     def serving(self, **settings: Any) -> Any:
         proxies = self.house.proxies
@@ -228,21 +227,17 @@ async def test_one_connection_gets_few_new_tickets_and_a_proxy_any_number(
 
 
 class Person:
-    """What a request of somebody is to the throttle."""
+    """What a request of somebody shows to the throttle."""
 
     def __init__(self, peer: Peer, number: int | None = None) -> None:
-        headers = {} if number is None else {"Cookie": str(number)}
-        protocol = SimpleNamespace(peer=peer)
-        self.request: Any = SimpleNamespace(
-            headers=CIMultiDict(headers), protocol=protocol, path="/"
-        )
+        self.shown = Shown("", False, () if number is None else (str(number),), (), peer)
 
 
 class TicketsByCookie:
     """Every number in a cookie is a valid ticket."""
 
-    def held(self, request: Any, kind: Kind, wave_id: str) -> Credential | None:
-        number = int(request.headers["Cookie"])
+    def held(self, shown: Shown, kind: Kind, wave_id: str) -> Credential | None:
+        number = int(shown.cookies[0])
         return Credential(kind, "p", wave_id, "0" * 16, number, 0, 0, bytes(8))
 
 
@@ -272,14 +267,14 @@ class Address:
         rng = random.Random(f"{self.seed} {number}")
         await asyncio.sleep(rng.uniform(0, self.arrival_s))
         came_s, newcomer = _now_s(), Person(Peer(ADDRESS))
-        while (wait_s := await _wait_s(self.throttle.join(newcomer.request))) is not None:
+        while (wait_s := await _wait_s(self.throttle.join(newcomer.shown))) is not None:
             self.refused += 1
             await asyncio.sleep(wait_s + rng.uniform(0, 4))
         self.joined[number] = came_s, _now_s()
         holder = Person(Peer(ADDRESS), number)
         for _ in range(5):  # called, it asks again and again, and claims
             await asyncio.sleep(rng.uniform(1, 3))
-            refused = await _wait_s(self.throttle.poll(holder.request, ["wave-1"]))
+            refused = await _wait_s(self.throttle.poll(holder.shown, ["wave-1"]))
             assert refused is None, "a ticket's holder is never refused for others"
 
     def waits_s(self) -> list[float]:
@@ -298,9 +293,9 @@ class Address:
         while _now_s() < until_s:
             await asyncio.sleep(1 / per_s)
             peer = Peer(ADDRESS) if fresh else peer
-            request = Person(peer, number).request
+            shown = Person(peer, number).shown
             joins = name == "join"
-            asked = self.throttle.join(request) if joins else self.throttle.poll(request, ["w"])
+            asked = self.throttle.join(shown) if joins else self.throttle.poll(shown, ["w"])
             if self.throttle.held < HELD_MAX - 1:  # else it would only be refused, at our cost
                 task = asyncio.create_task(_wait_s(asked))
                 task.add_done_callback(partial(self._count, name))
