@@ -191,9 +191,8 @@ _CHECKS: Mapping[Kind, Callable[[Field, str], str | FieldError]] = {
 
 def canonical_json(values: Mapping[str, str]) -> bytes:
     """Return the bytes that are digested and stored: sorted keys, UTF-8, no spaces."""
-    members = [
-        f"{encode_basestring(name)}:{encode_basestring(values[name])}" for name in sorted(values)
-    ]
+    quote = encode_basestring
+    members = (f"{quote(name)}:{quote(values[name])}" for name in sorted(values))
     return f"{{{','.join(members)}}}".encode()
 
 
@@ -224,11 +223,8 @@ def json_schema(fields: Sequence[Field], language: str) -> dict[str, Any]:
 
 
 def _property(each: Field, language: str) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "type": "string",
-        "title": said(each.label, language),
-        "x-kind": each.kind,
-    }
+    title = said(each.label, language)
+    described: dict[str, Any] = {"type": "string", "title": title, "x-kind": each.kind}
     if hint := said(each.hint, language):
         described["description"] = hint
     match each.kind:

@@ -210,12 +210,12 @@ SAME = {
     "one": (BOARD, 1),
     "two at once": (request(f"{WAVE}/board?x=1") + BOARD, 2),
     "a body": (
-        request(f"{WAVE}/tickets", "POST", b"{}", Content_Type="application/json", Connection="close"),
+        request(f"{WAVE}/tickets?x=1", "POST", b"{}", Content_Type="application/json", Connection="close"),
         1,
     ),
     "chunks": (
         request(
-            f"{WAVE}/tickets", "POST", Content_Type="application/json", Transfer_Encoding="chunked",
+            f"{WAVE}/tickets?x=1", "POST", Content_Type="application/json", Transfer_Encoding="chunked",
             Connection="close",
         )
         + b"2\r\n{}\r\n0\r\n\r\n",
@@ -224,7 +224,7 @@ SAME = {
     "a wrong method": (request(f"{WAVE}/board", "PUT", Connection="close"), 1),
     "a compressed body": (
         request(
-            f"{WAVE}/tickets", "POST", b"x", Content_Type="application/json", Content_Encoding="gzip",
+            f"{WAVE}/tickets?x=1", "POST", b"x", Content_Type="application/json", Content_Encoding="gzip",
             Connection="close",
         ),
         1,
