@@ -36,7 +36,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         within_rate(terms, evidence.passes, evidence.stops_us),
         believable(evidence.passes, evidence.admitted, unseen_max=unseen_max),
         in_order(evidence.joins, evidence.draw),
-        not_overtaken(terms, evidence.passes, evidence.draw),
+        not_overtaken(terms, evidence.passes, evidence.draw, evidence.stops_us),
         drawn(evidence.positions, evidence.draw, is_verified=evidence.draw_verified),
         told_true(terms, evidence.passes, evidence.stops_us),
         store_within(terms, evidence.rows, evidence.troubles),
