@@ -86,8 +86,13 @@ class Run:
     def end(self, **_: Any) -> None:
         """Write down what was counted."""
         self.journal.close()
-        instants = {"began_s": self.began_s, "ended_s": time.time()}
-        write_tally(self.folder, self.tally.document(lives=self.lives, **instants), self.index)
+        document = self.tally.document(
+            lives=self.lives,
+            waiting=self.diary.waiting(time.monotonic()),
+            began_s=self.began_s,
+            ended_s=time.time(),
+        )
+        write_tally(self.folder, document, self.index)
 
 
 class Course:

@@ -72,7 +72,7 @@ class Maker(threading.Thread):
             "kill-redis": lambda _: self._kill_redis(),
             "slow-store": self._slow,
             "pause": self._pause,
-            "raise-quota": lambda _: self._ctl("set", f"quota={raised(self._quota)}"),
+            "raise-quota": lambda _: self._raise(f"{raised(self._quota)}"),
         }
         threads = []
         for name in self._names:
@@ -147,6 +147,9 @@ class Maker(threading.Thread):
         resumed = self._ctl("resume")
         self.stops_s.append((began_s, time.time()))
         return paused and resumed
+
+    def _raise(self, quota: str) -> bool:
+        return self._ctl("set", f"quota={quota}", "--confirm", quota)
 
     def _ctl(self, *words: str) -> bool:
         credential = self._gateway.data / "secrets" / "ctl.credential"
