@@ -115,9 +115,10 @@ class Maker(threading.Thread):
 
     def _kill_redis(self) -> bool:
         """Kill it, and see when somebody is admitted again."""
-        began_s, killed = time.time(), self._kill("valkey")
+        before, began_s = self._admitted(), time.time()
+        killed = self._kill("valkey")
         self._stop_wanted.wait(SNAPSHOT_S)  # what was admitted before is told until then
-        before = admitted = self._admitted()
+        before = admitted = max(before, self._admitted())
         while admitted <= before and time.time() - began_s < BACK_S_MAX:
             if self._stop_wanted.wait(LOOK_S):
                 break
