@@ -223,6 +223,7 @@ def test_the_report_holds_verdict_plots_and_figures_beside_locusts_own(tmp_path:
     assert "{{" not in html
     figures = json.loads((folder / "figures.json").read_text())
     assert figures["exit_code"] == 0
+    assert "(`smoke`, PostgreSQL, kill-door): 6 requests by 1,000 people" in figures["summary"]
     assert figures["requests"] == 6
     assert figures["waits"] == {"before": 0, "inside": 90, "after": 0}
     assert (folder / "locust.html").exists()
