@@ -7,14 +7,14 @@ its signature is verified, and nothing but memory is asked to verify it.
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from aiohttp import web
 
 from gateway.core.tickets import Credential, Keyring, Kind, verify
-from gateway.web.clients import NOBODY, Peer, came_by_tls, forwarded_for, peer_of
+from gateway.web.clients import Peer, came_by_tls, forwarded_for, peer_of
 from gateway.web.problems import Problem
 
 SecureCookies = Literal["auto", "always"]
@@ -24,15 +24,17 @@ _NAMES = {Kind.TICKET: "ticket", Kind.PASS: "pass"}
 _TICKET_NAME = re.compile(r"(?:__Host-)?ticket\.[a-z0-9-]{1,64}")
 
 
-class Shown(NamedTuple):
+@dataclass(slots=True)
+class Shown:
     """What a request shows of who is asking, whoever has read it."""
 
     host: str
     by_tls: bool
     cookies: Sequence[str]  # all `Cookie` fields
     authorizations: Sequence[str]  # all `Authorization` fields
-    peer: Peer = NOBODY
-    forwarded_for: str = ""  # by the peer, to be believed or not
+    peer: Peer
+    forwarded_for: str  # by the peer, to be believed or not
+    verified: dict[tuple[Kind, str], Credential] = field(default_factory=dict)  # by wave
 
 
 def shown_by(request: web.BaseRequest) -> Shown:
@@ -93,6 +95,8 @@ class Cookies:
             Problem: 403 for one that we did not make, 400 for two different ones.
 
         """
+        if (known := shown.verified.get((kind, wave_id))) is not None:
+            return known
         text = _shown(shown, self.name(shown, kind, wave_id))
         if text is None:
             return None
@@ -100,6 +104,7 @@ class Cookies:
         credential = verify(keys, text, kind, wave_id)
         if credential is None:
             raise Problem(f"{_NAMES[kind]}-invalid")
+        shown.verified[kind, wave_id] = credential
         return credential
 
     def name(self, shown: Shown, kind: Kind, wave_id: str) -> str:

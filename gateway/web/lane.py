@@ -6,8 +6,7 @@ and what goes to aiohttp, is refused by the same look when its rank has none (``
 more new ticket for a flood (``throttle``). A refused body that has come whole is skipped with it.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from aiohttp import web
 
@@ -62,7 +61,7 @@ class Lane:
             self._second.turn(now_s)
         plans = self._trusting_plans if peer.trusted else self._plans
         look = None if start else plans.looks.get(data)
-        if look is not None and (told := _try(look.route.tell, look.number, now_s)) is not None:
+        if look is not None and (told := _told(look, now_s)) is not None:
             return self._quick(told, len(data), tls=look.tls)
         end = data.find(HEAD_END, start) + 4
         if end < 4 or end - start > HEAD_BYTES_MAX:
@@ -75,9 +74,9 @@ class Lane:
         if (look := _look(plan, cut)) is not None:
             if end - start == len(data):
                 plans.remember(data, look)
-            told = _try(look.route.tell, look.number, now_s)
+            told = _told(look, now_s)
         else:
-            told = None if plan.fields.length else _try(plan.route.answer, plan.fields, now_s)
+            told = _document(plan, now_s)
         if told is not None:
             return self._quick(told, end, tls=plan.tls)
         asker = Asker(cut, peer, (hops or plan.fields.forwarded_for).decode(), plan.tls)
@@ -150,9 +149,9 @@ class Lane:
         """
         # A join's handler counts it, when it knows that a new ticket is asked for.
         rank = self.rank_of(request.method, request.path)
-        if self._throttle is not None and rank not in {None, Rank.JOIN}:
+        if self._throttle is not None and rank is not None and rank is not Rank.JOIN:
             wave_ids = waves_of(request.path, self._wave_ids)
-            await self._throttle.poll(shown_by(request), wave_ids)
+            await self._throttle.poll(shown_by(request), wave_ids, rank)
 
     def rank_of(self, method: str, path: str) -> Rank | None:
         """Return what a request is worth; None where it is always let in."""
@@ -175,8 +174,15 @@ def _look(plan: Plan, cut: bytes) -> Look | None:
     return None if number is None else Look(plan.route, number, plan.tls)
 
 
-def _try(answer: Callable[..., bytes | None], *of: Any) -> bytes | None:
+def _told(look: Look, now_s: float) -> bytes | None:
     try:
-        return answer(*of)
+        return look.route.tell(look.number, now_s)
     except PortUnavailableError:  # the room has not been seen yet
+        return None
+
+
+def _document(plan: Plan, now_s: float) -> bytes | None:
+    try:
+        return None if plan.fields.length else plan.route.answer(plan.fields, now_s)
+    except PortUnavailableError:
         return None

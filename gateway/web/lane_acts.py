@@ -62,10 +62,12 @@ class ActRoute(Route):
         problem_base: str,
         throttle: Throttle | None = None,  # None: nobody asks too often
     ) -> None:
-        super().__init__(_RANKS[endpoint.name], endpoint.path)
+        self._rank = _RANKS[endpoint.name]
+        super().__init__(self._rank, endpoint.path)
         self._room, self._second, self._problem_base = room, second, problem_base
         # A join is counted by itself, when it knows that a new ticket is asked for.
-        self._throttle = None if self.rank is Rank.JOIN else throttle
+        self._throttle = None if self._rank is Rank.JOIN else throttle
+        self._wave_ids = () if throttle is None else (room.wave.id,)
         self._method = endpoint.method
         self._act: Act[Any] = getattr(acts, endpoint.name)
         self._needs_body = bool(endpoint.body)
@@ -111,7 +113,7 @@ class ActRoute(Route):
 
         try:
             if self._throttle is not None:
-                await self._throttle.poll(shown, (self._room.wave.id,))
+                await self._throttle.poll(shown, self._wave_ids, self._rank)
             told = await self._act(self._room, shown, read)
             status, answer = told.status, self._bytes(told)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  as behind aiohttp

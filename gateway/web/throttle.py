@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from gateway.core.flood import HOLD_S_MAX, MINUTE_S, Throttled, burst_of, next_may_s
+from gateway.core.shedding import Rank
 from gateway.core.tickets import Credential, Kind
 from gateway.web.clients import Peer, Proxies
 from gateway.web.cookies import Shown
@@ -31,6 +32,7 @@ POLLS_BURST_S = 60.0
 CONNECTION_INTERVAL_S, CONNECTION_BURST = 60.0, 3  # new tickets on one connection
 TICKET_INTERVAL_S, TICKET_BURST = 0.1, 50  # of one ticket, whatever it asks: five tabs that poll
 HELD_MAX = 256  # requests that wait on purpose, of all addresses
+_TICKET_FIRST, _PASS_FIRST = (Kind.TICKET, Kind.PASS), (Kind.PASS, Kind.TICKET)
 _WAVE = re.compile(r"/(?:v1/)?waves/([a-z0-9-]{1,64})(?:/|$)")
 
 
@@ -90,14 +92,16 @@ class Throttle:
             )
         await self._stand_in_line(Throttled.JOIN, key, now_s)
 
-    async def poll(self, shown: Shown, wave_ids: Sequence[str]) -> None:
+    async def poll(
+        self, shown: Shown, wave_ids: Sequence[str], rank: Rank = Rank.NEAR_POLL
+    ) -> None:
         """Count any other request that costs a handler: of its ticket or pass, or else of its address.
 
         Raises:
             Problem: 429 ``too-many-requests``.
 
         """
-        now_s, found = _now_s(), self._find(shown, wave_ids)
+        now_s, found = _now_s(), self._find(shown, wave_ids, rank)
         if found is None:
             key = self._proxies.key(shown.peer, shown.forwarded_for)
             if key:
@@ -138,12 +142,14 @@ class Throttle:
         if self._gate is not None:
             self._gate.pending -= change
 
-    def _find(self, shown: Shown, wave_ids: Sequence[str]) -> Credential | None:
+    def _find(self, shown: Shown, wave_ids: Sequence[str], rank: Rank) -> Credential | None:
         """Return a ticket or pass of ours that is shown; which is right is its handler's to say."""
         if not shown.cookies and not shown.authorizations:
             return None
+        # What the act is about to verify comes first: who shows both is verified once.
+        kinds = _PASS_FIRST if rank is Rank.REGISTRATION else _TICKET_FIRST
         for wave_id in wave_ids:
-            for kind in (Kind.TICKET, Kind.PASS):
+            for kind in kinds:
                 with suppress(Problem):
                     if (found := self._holders.held(shown, kind, wave_id)) is not None:
                         return found

@@ -59,6 +59,14 @@ def asking(house: House, **headers: str) -> dict[str, bytes]:
             f"{WAVE}/place", headers=headers | {"Cookie": f"__Host-ticket.wave-1={ticket}"}
         ),
         "form": request(f"{WAVE}/form", headers=headers),
+        "claim, cookie": request(f"{WAVE}/pass", "POST", headers=headers | {"Cookie": f"ticket.wave-1={ticket}"}),
+        "claim, secure cookie": request(
+            f"{WAVE}/pass", "POST", headers=headers | {"Cookie": f"__Host-ticket.wave-1={ticket}"}
+        ),
+        "join, again": request(f"{WAVE}/tickets", "POST", headers=headers | {"Authorization": f"Bearer {ticket}"}),
+        "register": request(
+            f"{WAVE}/registrations", "POST", b"{", headers=headers | {"Content-Type": "application/json"}
+        ),
         "nothing": request("/nowhere", headers=headers),
     }  # fmt: skip
 
@@ -76,6 +84,10 @@ async def test_lane_and_aiohttp_say_the_same_behind_a_proxy_that_says(
         assert (b"Strict-Transport-Security: max-age" in fast) is tls, name
         if name in {"place, cookie", "place, secure cookie"}:
             assert (b" 200 OK" in fast) is (tls == ("secure" in name)), name
+        if name in {"claim, cookie", "claim, secure cookie"}:
+            assert (b" 202 Accepted" in fast) is (tls == ("secure" in name)), name
+        if name == "join, again":
+            assert (b"__Host-ticket.wave-1=" in fast and b"; Secure" in fast) is tls
 
 
 async def test_a_head_that_cannot_be_read_is_refused_behind_a_proxy_too(doors: Doors) -> None:
@@ -100,6 +112,18 @@ async def test_the_same_head_from_a_trusted_peer_and_from_another_are_two_things
         for sites, told in ((doors.trusting, True), (doors.other, False)):
             for site in sites:
                 assert (HSTS in (await ask(site, data)).headers) is told
+
+
+async def test_whoever_a_proxy_speaks_for_its_heads_are_remembered_once(doors: Doors) -> None:
+    known = doors.lane._trusting_plans.known
+    for name in ("X-Forwarded-For", "x-forwarded-for"):
+        for hops in ("192.0.2.7", "192.0.2.8", "2001:db8::7", "[2001:db8::7]:80, 192.0.2.7"):
+            answer = await ask(doors.trusting[0], request(f"{WAVE}/board", headers={name: hops}))
+            assert answer.status == 200
+    assert len(known) == 2
+    for hops in ("unknown", "192.0.2.7;", "_a", "~cut~"):  # "~cut~": what stands for the addresses
+        await ask(doors.trusting[0], request(f"{WAVE}/board", X_Forwarded_For=hops))
+    assert len(known) == 2 + 3
 
 
 async def test_other_ways_to_say_it_are_not_read(doors: Doors) -> None:

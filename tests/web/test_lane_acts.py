@@ -26,6 +26,7 @@ from gateway.ports import (
 )
 from gateway.web.endpoints import WAVE as PATTERN
 from gateway.web.lane_acts import ActRoute
+from gateway.web.limits import BURST
 from gateway.web.listener import start_site
 from tests.support import wait_until
 from tests.web.house import MINUTE_US, NOT_YET, NOW_US, VALUES, House
@@ -277,6 +278,24 @@ async def test_an_act_whose_client_has_gone_is_no_longer_in_flight(both: Pair) -
     await wait_until(lambda: both.house.asked == ["join"], what="the act has ended")
     await wait_until(lambda: begun(both) == 1, what="told")
     assert both.lane.gate.pending == 0
+
+
+async def test_an_act_is_handled_and_no_quick_answer(both: Pair) -> None:
+    gate, requests = both.lane.gate, acts(both.house)
+    async with wire(both.fast) as client:
+        for name in ("join", "claim", "register"):
+            assert (await client.ask(requests[name])).status == 201
+    assert (begun(both), gate.handled, gate.quick) == (3, 3, 0)
+
+
+async def test_a_look_that_is_remembered_needs_no_room_and_knows_its_pace(both: Pair) -> None:
+    both.lane.gate.limits = (0,) * len(Rank)
+    look = request(f"{WAVE}/place", Cookie=f"ticket.wave-1={both.house.ticket(50)}")
+    async with wire(both.fast) as client:
+        answers = [await client.ask(look) for _ in range(BURST + 1)]
+    assert [answer.status for answer in answers] == [200] * BURST + [503]
+    assert (both.answered, both.lane.gate.quick) == (BURST, BURST + 1)
+    assert len(both.lane._plans.looks) == 1
 
 
 async def test_a_connection_wears_out_by_acts_too(both: Pair) -> None:

@@ -140,6 +140,8 @@ async def test_what_costs_no_more_than_a_refusal_is_not_counted(flooded: tuple[D
         request(f"{WAVE}/board", "HEAD"),
         request(f"{WAVE}/form"),
         request(f"{WAVE}/pass", "POST"),
+        request(f"{WAVE}/pass/extension", "POST"),
+        request(f"{WAVE}/registrations", "POST", b"{}", {"Content-Type": "application/json"}),
         request("/v1/registrations/656FVHX6QKAJ6BX4Z43938GP9CM"),
         request("/nowhere"),
     ):
@@ -230,7 +232,7 @@ class Person:
     """What a request of somebody shows to the throttle."""
 
     def __init__(self, peer: Peer, number: int | None = None) -> None:
-        self.shown = Shown("", False, () if number is None else (str(number),), (), peer)
+        self.shown = Shown("", False, () if number is None else (str(number),), (), peer, "")
 
 
 class TicketsByCookie:
