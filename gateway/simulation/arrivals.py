@@ -197,7 +197,7 @@ _SIMULATED: Mapping[str, Profile] = {  # at full scale
 }
 _SCALED: Mapping[str, Profile] = {  # so that one machine can send it as real requests
     "tiny": _launch_day(
-        "proves the whole road in half a minute", 40, 1 / 60, tail_s=20.0,
+        "proves the whole road in half a minute", 40, 1 / 60, tail_s=30.0,
         rate_per_s=20.0, burst=2, quota=30, form_cap=100, pass_ttl_s=120,
         check_in_s=2, poll_budget_per_s=200,
     ),
