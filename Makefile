@@ -40,7 +40,7 @@ run: setup ## Start a whole gateway here and print its address; Ctrl-C stops it
 	@$(BIN)/gateway up $(ARGS)
 
 test: setup ## Run all tests; ARGS="-k draw" narrows them
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 3 $(ARGS)
 
 check: setup ## Lint, format, types, and the shape of the house
 	$(BIN)/ruff check

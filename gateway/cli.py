@@ -118,24 +118,15 @@ def export_(config: Path, programme: str, kind: str, file: Path) -> None:
     _say(run(settings, programmes, programme, kind, file))
 
 
-@cli.command(
-    "verify-draw", context_settings={"ignore_unknown_options": True}, add_help_option=False
-)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def verify_draw(arguments: tuple[str, ...]) -> None:
-    """Recompute a draw from what the board shows, and say PASS or FAIL."""
-    from gateway.verify import verify_draw as command
+@cli.command()
+@config_option
+@click.option("--programme", help="The programme's id; the first one unless said.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8090, show_default=True)
+def preview(config: Path, programme: str | None, port: int) -> None:
+    """Show applicants' pages in every state, with made-up numbers, until Ctrl-C. Needs no Redis."""
+    from gateway.preview import show
 
-    command.main(list(arguments), prog_name="gateway verify-draw", standalone_mode=False)
-
-
-@cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def simulate(arguments: tuple[str, ...]) -> None:
-    """Lead a virtual launch-day crowd through the real rules, and say what it would be like."""
-    from gateway.simulate import simulate as command
-
-    command.main(list(arguments), prog_name="gateway simulate", standalone_mode=False)
+    _run(show(_load(config)[1], programme, port, click.echo))
 
 
 @cli.command()
@@ -146,8 +137,13 @@ def version() -> None:
     click.echo(installed("registration-gateway"))
 
 
-cli.add_command(Forward("ctl", "gateway.ctl:ctl", "Look, and turn the knobs: status, rate …"))
-cli.add_command(Forward("operators", "gateway.operators_command:operators", "Say who may operate."))
+for name, where, meaning, alone in (
+    ("verify-draw", "gateway.verify:verify_draw", "Recompute a draw, and say PASS or FAIL.", False),
+    ("simulate", "gateway.simulate:simulate", "Lead a crowd through the rules, virtually.", False),
+    ("ctl", "gateway.ctl:ctl", "Look, and turn the knobs: status, rate …", True),
+    ("operators", "gateway.operators_command:operators", "Say who may operate.", True),
+):
+    cli.add_command(Forward(name, where, meaning, alone=alone))
 
 
 @cli.command()
@@ -168,11 +164,11 @@ def doctor(config: Path) -> None:
 
 
 def _load(config: Path) -> "tuple[Settings, tuple[Programme, ...]]":
-    from gateway.programmes import load_programmes
     from gateway.settings import load_settings
+    from gateway.wording import load_worded
 
     settings = load_settings(config, os.environ)
-    return settings, load_programmes(settings.programmes.files)
+    return settings, load_worded(settings.programmes.files)
 
 
 def _load_process(config: Path) -> "tuple[Settings, tuple[Programme, ...], Secrets]":

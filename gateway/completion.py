@@ -9,11 +9,15 @@ VARIABLE = "_GATEWAY_COMPLETE"  # click looks at it before anything else
 
 
 class Forward(click.Group):
-    """A group that is imported when it is asked for; it ends with codes of its own."""
+    """A group or command that is imported when it is asked for.
 
-    def __init__(self, name: str, place: str, summary: str) -> None:
+    ``alone``: it says itself what was wrong, and ends with codes of its own.
+    """
+
+    def __init__(self, name: str, place: str, summary: str, *, alone: bool = True) -> None:
         super().__init__(name, help=summary, context_settings={"ignore_unknown_options": True})
         self._place = place  # "package.module:group"
+        self._alone = alone
 
     def _load(self) -> click.Group:
         module, _, group = self._place.partition(":")
@@ -28,8 +32,9 @@ class Forward(click.Group):
         return args
 
     def invoke(self, ctx: click.Context) -> None:
-        """Run the group."""
-        self._load().main(ctx.args, prog_name=f"gateway {self.name}")
+        """Run it."""
+        prog_name = f"gateway {self.name}"
+        self._load().main(ctx.args, prog_name=prog_name, standalone_mode=self._alone)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of its commands."""

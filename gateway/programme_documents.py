@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from gateway.configuration import Table
 from gateway.core.form import Kind
+from gateway.core.look import BACK, CONTRAST_MIN, ON_DARK, PAPER, PAPER_DARK, contrast
 from gateway.core.policy import Policy, validate
 from gateway.core.programme import Moment, Zone
 
@@ -95,6 +96,32 @@ class FieldTable(Table, frozen=True, kw_only=True):
             yield "choices", "only a field of kind choice has them"
 
 
+Colour = Annotated[
+    str,
+    Meta(pattern=r"\A(#[0-9a-f]{6})?\Z", description="a colour such as #0b4f8a, in small letters"),
+]
+
+
+class LookTable(Table, frozen=True, kw_only=True):
+    logo: str = ""  # an image beside the programme's file
+    colour: Colour = ""
+    colour_dark: Colour = ""
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        for key, colour, grounds in (
+            ("colour", self.colour, (PAPER, BACK)),
+            ("colour_dark", self.colour_dark, (PAPER_DARK, ON_DARK)),
+        ):
+            least = (
+                min((contrast(colour, ground) for ground in grounds), default=0) if colour else 21
+            )
+            if least < CONTRAST_MIN:
+                yield (
+                    key,
+                    f"has a contrast of {least:.1f}:1; people need {CONTRAST_MIN}:1 to read it",
+                )
+
+
 class WaveTable(Table, frozen=True, kw_only=True):
     id: Identifier
     ordinal: Annotated[int, Meta(ge=1, le=9_999, description="a whole number from 1 to 9999")]
@@ -136,6 +163,10 @@ class ProgrammeTable(Table, frozen=True, kw_only=True):
     prepare: BothTexts
     fields: tuple[FieldTable, ...]
     waves: tuple[WaveTable, ...]
+    look: LookTable = LookTable()
+    texts: dict[str, BothTexts] = field(
+        default_factory=dict
+    )  # of pages, by their names in the catalogues
 
     def check(self) -> Iterator[tuple[str, str]]:
         yield from _count("fields", self.fields, FIELDS_MAX)

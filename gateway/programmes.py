@@ -3,16 +3,20 @@
 Programme and wave ids are unique over all files: they stand in addresses and in Redis keys.
 """
 
+import base64
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gateway.configuration import Reader, read_toml
 from gateway.core.form import Choice, Field, Texts
+from gateway.core.look import Look
 from gateway.core.policy import Policy, validate
 from gateway.core.programme import Moment, Programme, Wave
 from gateway.faults import ConfigurationError, Fault
 from gateway.programme_documents import BothTexts, FieldTable, ProgrammeTable, WaveTable
 
+LOGO_BYTES_MAX = 1024
+LOGO_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 NO_TEXTS: Texts = {"id": "", "en": ""}
 
 
@@ -51,7 +55,30 @@ def _load(path: Path) -> Programme:
         prepare=_texts(table.prepare),
         fields=tuple(_field(field) for field in table.fields),
         waves=tuple(_wave(table.id, wave) for wave in table.waves),
+        look=Look(_logo(path, table.look.logo), table.look.colour, table.look.colour_dark),
+        texts={name: _texts(both) for name, both in table.texts.items()},
     )
+
+
+def _logo(programme: Path, name: str) -> str:
+    """Return an image as a data: address; as an image, an SVG runs no script and loads nothing."""
+    if not name:
+        return ""
+    kind, file = LOGO_TYPES.get(Path(name).suffix), programme.parent / name
+    if kind is None:
+        reason = f"must end in {' or '.join(LOGO_TYPES)}"
+        raise ConfigurationError(Fault(str(programme), "look.logo", reason))
+    try:
+        image = file.read_bytes()
+    except OSError as error:
+        reason = f"{file} cannot be read: {error.strerror}"
+        raise ConfigurationError(Fault(str(programme), "look.logo", reason)) from error
+    if len(image) > LOGO_BYTES_MAX:
+        reason = (
+            f"{file} has {len(image)} bytes; every page carries it, so at most {LOGO_BYTES_MAX}"
+        )
+        raise ConfigurationError(Fault(str(programme), "look.logo", reason))
+    return f"data:{kind};base64,{base64.b64encode(image).decode()}"
 
 
 def _shared_ids(programmes: Sequence[tuple[str, Programme]]) -> list[Fault]:

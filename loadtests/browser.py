@@ -29,6 +29,7 @@ class Outcome(StrEnum):
 
     RECORDED = "recorded"
     ABANDONED = "abandoned"  # on the form
+    LATE = "late"  # its pass had ended when it sent the form, as it had been told
     LEFT = "left"
     ELSEWHERE = "elsewhere"  # its person was served by another device
     FULL = "full"  # it was told so

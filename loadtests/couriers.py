@@ -7,6 +7,7 @@ that are due and carry their requests; how late each was taken is the generator'
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
+from typing import Protocol
 
 from loadtests.applicants import Person, make_person
 from loadtests.bots import Bot
@@ -17,14 +18,30 @@ from loadtests.steps import Answer, Ask, Step, Way
 from loadtests.visitors import Visitor
 
 
+class Traveller(Protocol):
+    """Whoever has a way to go."""
+
+    person: Person
+    pass_: str
+
+    def live(self) -> Way:
+        """Go it."""
+
+
 class Life:
     """One way through the wave, and the step at which it stands."""
 
-    __slots__ = ("_way", "habit", "step")
+    __slots__ = ("_traveller", "_way", "habit", "step")
 
-    def __init__(self, way: Way, habit: str) -> None:
-        self._way, self.habit = way, habit
-        self.step: Step | None = next(way)  # None: it has ended
+    def __init__(self, traveller: Traveller) -> None:
+        self._traveller, self._way = traveller, traveller.live()
+        self.habit = traveller.person.habit
+        self.step: Step | None = next(self._way)  # None: it has ended
+
+    @property
+    def holds_pass(self) -> bool:
+        """Whether it was admitted."""
+        return bool(self._traveller.pass_)
 
     def go_on(self, answer: Answer) -> None:
         """Take the next step."""
@@ -57,9 +74,12 @@ class Diary:
             due_s, _, life = heapq.heappop(self._due)
             yield due_s, life
 
-    def next_s(self) -> float | None:
-        """Return when the next one is due; None: nobody is left."""
-        return self._due[0][0] if self._due else None
+    def waiting(self, now_s: float) -> int:
+        """Return how many were told to look again later than now, and have no pass to lose by it."""
+        return sum(
+            due_s > now_s and isinstance(life, Life) and not life.holds_pass
+            for due_s, _, life in self._due
+        )
 
 
 def carry(life: Life, ask: Callable[[Ask], Answer], rested: Answer) -> float | None:
@@ -83,10 +103,10 @@ def lives_of(
     if profile.looks:
         every_s = profile.open_s / profile.looks
         visitor = Visitor(person, wave, note, looks=profile.looks, every_s=every_s, **more)
-        return [(person.arrives_s, lambda: Life(visitor.live(), person.habit))]
+        return [(person.arrives_s, lambda: Life(visitor))]
     if person.is_bot:
         bot = Bot(person, wave, note, **more)
-        return [(person.arrives_s, lambda: Life(bot.live(), person.habit))]
+        return [(person.arrives_s, lambda: Life(bot))]
     household = Household()
 
     def begin() -> Life:
@@ -96,7 +116,7 @@ def lives_of(
             compression=profile.compression,
             **more,
         )
-        return Life(applicant.live(), person.habit)
+        return Life(applicant)
 
     return [
         (person.arrives_s + OTHER_DEVICE_S * device, begin) for device in range(person.ways.tickets)

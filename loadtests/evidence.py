@@ -73,6 +73,7 @@ class Evidence:
 
     terms: Terms
     lives: int  # devices and bots that were to come
+    waiting: int  # of these: told to look again after the end
     held: Sequence[Held]
     passes: Sequence[Issued]
     joins: Sequence[Joined]

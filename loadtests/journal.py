@@ -61,8 +61,13 @@ class Tally:
         """Count one applicant."""
         self.seconds[int(at_s // 1)]["arrivals"] += 1
 
-    def document(self, *, lives: int, began_s: float, ended_s: float) -> dict[str, Any]:
-        """Return the tally as it is written; the instants are the wall clock's."""
+    def document(
+        self, *, lives: int, began_s: float, ended_s: float, waiting: int = 0
+    ) -> dict[str, Any]:
+        """Return the tally as it is written; the instants are the wall clock's.
+
+        ``waiting`` of the lives had been told to look again after the end.
+        """
         return {
             "answers": [[*key, count] for key, count in self.answers.items()],
             "times": [[*key, each.document()] for key, each in self.times.items()],
@@ -70,6 +75,7 @@ class Tally:
             "seconds": [[at, dict(counts)] for at, counts in sorted(self.seconds.items())],
             "seconds_ms": [[at, each.document()] for at, each in sorted(self.seconds_ms.items())],
             "lives": lives,
+            "waiting": waiting,
             "began_s": began_s,
             "ended_s": ended_s,
         }
@@ -81,6 +87,7 @@ class Totals:
     def __init__(self, documents: Iterable[Mapping[str, Any]]) -> None:
         documents = list(documents)
         self.lives = sum(each["lives"] for each in documents)
+        self.waiting = sum(each["waiting"] for each in documents)
         self.began_s = min(each["began_s"] for each in documents)
         self.ended_s = max(each["ended_s"] for each in documents)
         self.lags = Histogram.sum(each["lags"] for each in documents)

@@ -1,4 +1,4 @@
-"""Locust sends the crowd: some eighty couriers carry the requests of all virtual applicants.
+"""Locust sends the crowd: some hundred and sixty couriers carry the requests of all virtual applicants.
 
     locust -f loadtests/locustfile.py --headless --host http://127.0.0.1:8080 --wave demo-1
 
@@ -10,11 +10,12 @@ it. With ``--processes N``, or with workers of Locust's own, the people are shar
 
 import locust  # isort: skip  before all others: it makes the standard library cooperative
 
+import ctypes
+import signal
 import sys
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,16 +32,12 @@ from loadtests.couriers import Diary, Life, carry, crowd, lives_of
 from loadtests.journal import SHED, THROTTLED, Journal, Tally, write_tally
 from loadtests.scenario import Scenario, add_arguments, scenario_of
 from loadtests.steps import Answer, Ask
+from loadtests.wire import answer_of, headers_of, word_of
 
-COURIERS = 80
+COURIERS = 160
 ANSWER_S_MAX = 10.0
+PR_SET_PDEATHSIG = 1  # prctl(2)
 GRAIN_S = 0.003  # how often the diary is looked into
-BROWSER = {
-    "Accept-Encoding": "gzip",
-    "Accept-Language": "id-ID,id;q=0.9,en;q=0.5",
-    "User-Agent": "Mozilla/5.0 (Linux; Android 10; K) Chrome/126.0 Mobile Safari/537.36",
-}
-PAGES = frozenset({"home", "page"})
 ALL_OVER = "all-over"  # what a process says when its applicants have come to their ends
 
 
@@ -89,8 +86,13 @@ class Run:
     def end(self, **_: Any) -> None:
         """Write down what was counted."""
         self.journal.close()
-        instants = {"began_s": self.began_s, "ended_s": time.time()}
-        write_tally(self.folder, self.tally.document(lives=self.lives, **instants), self.index)
+        document = self.tally.document(
+            lives=self.lives,
+            waiting=self.diary.waiting(time.monotonic()),
+            began_s=self.began_s,
+            ended_s=time.time(),
+        )
+        write_tally(self.folder, document, self.index)
 
 
 class Course:
@@ -123,6 +125,10 @@ def _hear(environment: Environment, **_: Any) -> None:
 
     assert environment.runner is not None
     environment.runner.register_message(ALL_OVER, over)
+    options = environment.parsed_options
+    if isinstance(environment.runner, WorkerRunner) and options and options.processes:
+        # Without the process that has forked it nobody would stop it.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 @locust.events.test_start.add_listener  # type: ignore[untyped-decorator]
@@ -191,14 +197,14 @@ class Courier(FastHttpUser):
             ask.path,
             name=ask.name,
             json=ask.form,
-            headers=_headers(ask),
+            headers=headers_of(ask),
             catch_response=True,
         ) as response:
             answered_s = time.time()
-            answer = _answer(ask, response, asked_s, answered_s)
+            answer = answer_of(ask, response, asked_s, answered_s)
             took_ms = (answered_s - asked_s) * 1000 + self._late_ms
             response.request_meta["response_time"] = took_ms
-            word = _word(answer)
+            word = word_of(answer)
             if answer.status in ask.expected or word in {SHED, THROTTLED}:
                 response.success()
             else:
@@ -206,43 +212,3 @@ class Courier(FastHttpUser):
         run.tally.count(self._habit, ask.name, word, answered_s - run.opens_s, took_ms)
         self._late_ms = 0.0  # the page's other requests began when they could
         return answer
-
-
-def _headers(ask: Ask) -> dict[str, str]:
-    page = ask.name in PAGES
-    headers = {**BROWSER, "Accept": "text/html,*/*;q=0.8" if page else "application/json"}
-    if ask.cookie:
-        headers["Cookie"] = ask.cookie
-    if ask.etag:
-        headers["If-None-Match"] = ask.etag
-    return headers
-
-
-def _answer(ask: Ask, response: Any, asked_s: float, answered_s: float) -> Answer:
-    headers, is_page = response.headers or {}, ask.name in PAGES
-    document = {} if is_page else _document(response.content)
-    retry_s = _retry_s(headers, document) if response.status_code in {429, 503} else None
-    etag = headers.get("ETag", "") if is_page else ""
-    return Answer(response.status_code, document, retry_s, asked_s, answered_s, etag)
-
-
-def _document(content: bytes | None) -> Mapping[str, Any]:
-    try:
-        document = orjson.loads(content or b"")
-    except ValueError:  # a proxy's page
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _retry_s(headers: Mapping[str, str], document: Mapping[str, Any]) -> float | None:
-    """Return how long to wait; a refusal without Retry-After does not count as shed."""
-    told: str = headers.get("Retry-After", "")
-    if not told.isdecimal():
-        return None
-    return float(document.get("retry_in_ms", 1000 * int(told))) / 1000
-
-
-def _word(answer: Answer) -> str:
-    if answer.is_throttled:
-        return THROTTLED
-    return SHED if answer.is_shed else str(answer.status)

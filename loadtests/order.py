@@ -34,13 +34,22 @@ def in_order(joins: Sequence[Joined], draw: Draw | None) -> Finding:
     return found("numbers follow the order of joining", faults, detail)
 
 
-def not_overtaken(terms: Terms, passes: Sequence[Issued], draw: Draw | None) -> Finding:
-    """While somebody who is called and there claims, only so many behind it are admitted."""
+def not_overtaken(
+    terms: Terms,
+    passes: Sequence[Issued],
+    draw: Draw | None,
+    stops_us: Sequence[tuple[int, int]] = (),
+) -> Finding:
+    """While somebody who is called and there claims, only so many behind it are admitted.
+
+    Where nobody could be admitted for a while, those who are called pile up, and it takes as long again
+    until they are gone: so many more may be served first.
+    """
     promise = "whoever is called and there is not overtaken"
     if draw is None:
         return found(promise, [NO_BOARD], "")
     by_time = sorted((each.issued_at_us, draw.position(each.number)) for each in passes)
-    allowed = terms.rate_per_s * terms.check_in_s + terms.burst
+    usual = terms.rate_per_s * terms.check_in_s + terms.burst
     present = [each for each in passes if each.called_at_us]
     worst, faults = 0, []
     for each in present:
@@ -49,10 +58,19 @@ def not_overtaken(terms: Terms, passes: Sequence[Issued], draw: Draw | None) -> 
         last = bisect_left(by_time, (each.issued_at_us, -1))
         behind = sum(position > own for _, position in by_time[first:last])
         worst = max(worst, behind)
-        if behind > allowed:
+        if behind > usual + terms.rate_per_s * _piled_up_s(each, stops_us):
             faults.append(f"{behind} were admitted before position {own}")
-    detail = f"by {worst} at most, of {allowed:g}; {len(present):,} looked at"
+    detail = f"by {worst} at most, of {usual:g}; {len(present):,} looked at"
     return found(promise, faults, detail, excusable=True)  # late claims are its own doing
+
+
+def _piled_up_s(each: Issued, stops_us: Sequence[tuple[int, int]]) -> float:
+    """Return how long nobody had been admitted, as far as that still mattered when this one was called."""
+    return sum(
+        (until_us - from_us) / 1e6
+        for from_us, until_us in stops_us
+        if from_us < each.issued_at_us and each.called_at_us < until_us + (until_us - from_us)
+    )
 
 
 def drawn(positions: Mapping[int, int], draw: Draw | None, *, is_verified: bool) -> Finding:

@@ -160,10 +160,11 @@ def all_struck(wanted: Sequence[str], made: Sequence[str]) -> Finding:
     return found("the troubles asked for were made", faults, ", ".join(made) or "none")
 
 
-def all_finished(lives: int, outcomes: Mapping[str, int]) -> Finding:
-    """Every applicant came to its end, on each of its devices."""
-    missing = lives - sum(outcomes.values())
-    ended = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(outcomes.items()))
+def all_finished(lives: int, waiting: int, outcomes: Mapping[str, int]) -> Finding:
+    """Every applicant came to its end, on each of its devices, or was told to look again after the run's."""
+    missing = lives - waiting - sum(outcomes.values())
+    counts = {**outcomes, "waiting": waiting}
+    ended = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items()) if count)
     faults = [f"{missing:,} of {lives:,} did not ({ended})"] if missing else []
     promise = "every applicant came to its end in time"
     return found(promise, faults, ended, excusable=True)

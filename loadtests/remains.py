@@ -56,6 +56,7 @@ def gather(
     return Evidence(
         terms=terms,
         lives=totals.lives,
+        waiting=totals.waiting,
         held=read.held,
         passes=list(read.passes.values()),
         joins=read.joins,

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None, defaults: Defaults = LOADTEST) -> in
         print(error, file=sys.stderr)
     except KeyboardInterrupt:
         code = INTERRUPTED
-    if code in {1, VOID} or options.keep:
+    if any(folder.iterdir()) and (code in {1, VOID} or options.keep):
         print(f"  The run lies in {folder}")
     else:
         shutil.rmtree(folder)

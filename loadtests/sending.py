@@ -1,7 +1,10 @@
 """Locust at work: started, watched, told of as it goes, and ended whatever happens."""
 
 import argparse
+import contextlib
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +15,7 @@ from loadtests.rehearsal.processes import Processes
 from loadtests.scenario import Scenario
 from loadtests.system import Gateway
 
+LOOPBACK = "127.0.0.1"
 PROGRESS_S = 10.0
 STOP_S_MAX = 30.0
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
@@ -29,7 +33,7 @@ def send(
         *("--stop-timeout", "0", "--wave", gateway.wave, *scenario.arguments()),
         *("--folder", str(folder), "--html", str(folder / "locust.html")),
         *("--csv", str(folder / "locust")),
-        *(("--processes", f"{workers}") if workers > 1 else ()),
+        *(_sharing(workers) if workers > 1 else ()),
     ]
     locust = spawn(command, folder / "locust.log")
     processes.generator = locust.pid
@@ -42,7 +46,20 @@ def send(
                 print(_progress(gateway, scenario, time.time() - opens_s), flush=True)
     finally:
         end(locust, signal.SIGTERM, STOP_S_MAX)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(locust.pid, signal.SIGKILL)  # its workers, should it have left any
         processes.generator = None
+
+
+def _sharing(workers: int) -> list[str]:
+    """Return the arguments by which Locust shares the crowd out, on a port that no other run uses."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port = f"{probe.getsockname()[1]}"
+    return [
+        *("--processes", f"{workers}", "--master-bind-host", LOOPBACK, "--master-bind-port", port),
+        *("--master-host", LOOPBACK, "--master-port", port),
+    ]
 
 
 def _progress(gateway: Gateway, scenario: Scenario, at_s: float) -> str:

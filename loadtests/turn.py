@@ -74,7 +74,8 @@ class Turn:
         while done_s + MARGIN_S > self._ends_s:
             yield from browser.rest(self._ends_s - MARGIN_S - browser.now_s)
             path = f"{browser.api}/pass/extension"
-            answer = yield from browser.ask("extend", "POST", path, 200, 409)
+            answer = yield from browser.ask("extend", "POST", path, 200, 409, 410)
+            self._see_end("extend", answer)
             if answer.status == 409:  # twice already: now it has to be quick
                 break
             self._ends_s = datetime.fromisoformat(answer.document["expires_at"]).timestamp()
@@ -89,7 +90,17 @@ class Turn:
     def _submit(self, values: Mapping[str, str], expected: int) -> Generator[Step, Answer, Answer]:
         browser = self._browser
         path = f"{browser.api}/registrations"
-        return (yield from browser.ask("submit", "POST", path, expected, form=values))
+        answer = yield from browser.ask("submit", "POST", path, expected, 410, form=values)
+        self._see_end("submit", answer)
+        return answer
+
+    def _see_end(self, name: str, answer: Answer) -> None:
+        """End where the pass has ended; nobody may be told so before the time it was told."""
+        if answer.status != 410:
+            return
+        if answer.answered_s < self._ends_s:
+            self._browser.fail(name, answer, "the pass ended too early")
+        self._browser.end(Outcome.LATE)
 
     def _see_recorded(self, receipt: str) -> Resting:
         browser, path = self._browser, f"/v1/registrations/{receipt}"

@@ -27,7 +27,8 @@ def findings(evidence: Evidence) -> list[Finding]:
     """Return one finding per promise."""
     terms = evidence.terms
     # What was cut off, or had no answer, may have had an effect that nobody saw.
-    unseen_max = evidence.lives - sum(evidence.outcomes.values()) + sum(evidence.silences.values())
+    cut_off = evidence.lives - evidence.waiting - sum(evidence.outcomes.values())
+    unseen_max = cut_off + sum(evidence.silences.values())
     return [
         recorded_once(evidence.held, evidence.rows, unseen_max=unseen_max),
         nobody_twice(evidence.held, evidence.rows),
@@ -35,7 +36,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         within_rate(terms, evidence.passes, evidence.stops_us),
         believable(evidence.passes, evidence.admitted, unseen_max=unseen_max),
         in_order(evidence.joins, evidence.draw),
-        not_overtaken(terms, evidence.passes, evidence.draw),
+        not_overtaken(terms, evidence.passes, evidence.draw, evidence.stops_us),
         drawn(evidence.positions, evidence.draw, is_verified=evidence.draw_verified),
         told_true(terms, evidence.passes, evidence.stops_us),
         store_within(terms, evidence.rows, evidence.troubles),
@@ -44,7 +45,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         no_surprises(evidence.surprises),
         all_answered(evidence.silences, evidence.troubles),
         all_struck(evidence.wanted_troubles, evidence.troubles),
-        all_finished(evidence.lives, evidence.outcomes),
+        all_finished(evidence.lives, evidence.waiting, evidence.outcomes),
         drained(evidence.stop_code),
     ]
 

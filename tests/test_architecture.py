@@ -17,7 +17,8 @@ FUNCTION_LINES_MAX = 60
 ALL = ["core", "ports", "services", "redis", "stores", "web", "observation", "configuration"]
 TOOLS = (
     r"gateway\.(__main__|cli|ctl\w*|supervise|system|fleet|children|restarts|data"
-    r"|completion|doctor|operators_command|addresses|banner|notify|valkey|verify|export\w*|simulate|simulation(\..+)?)"
+    r"|completion|doctor|operators_command|addresses|banner|notify|valkey|verify|export\w*|preview\w*"
+    r"|simulate|simulation(\..+)?)"
 )
 RINGS: dict[str, tuple[str, list[str]]] = {  # ring -> (modules as a pattern, rings it may import)
     "core": (r"gateway(\.core(\..+)?)?", []),
@@ -35,7 +36,7 @@ RINGS: dict[str, tuple[str, list[str]]] = {  # ring -> (modules as a pattern, ri
         ["core"],
     ),
     "composition": (
-        r"gateway\.(compose|compose_deliver|lifecycle|pressure|watches|store_settings)",
+        r"gateway\.(compose|compose_deliver|lifecycle|pressure|watches|store_settings|wording)",
         ALL,
     ),
     "command line": (

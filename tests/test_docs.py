@@ -11,6 +11,7 @@ from gateway.core.policy import BOUNDS
 from gateway.measures import MEASURES
 from gateway.ports import Recording
 from gateway.settings import Store
+from gateway.simulation.arrivals import SENT
 from gateway.stores import http_contract
 from gateway.web.catalogue import CATALOGUE
 from gateway.web.endpoints import ENDPOINTS
@@ -66,6 +67,15 @@ def test_the_contract_of_the_http_store_is_shown_as_it_is_spoken() -> None:
 @pytest.mark.parametrize("key", [f.name for f in msgspec.structs.fields(Store)])
 def test_every_setting_of_the_store_is_explained_to_operators(key: str) -> None:
     assert f"`store.{key}`" in DOCUMENTS["OPERATIONS.md"]
+
+
+def test_a_rehearsal_is_summed_up_for_newcomers() -> None:
+    [said] = re.findall(
+        r"Rehearsed on (.+?) \(`(.+?)`, .+?\): ([\d,]+) requests .+? GREEN",
+        DOCUMENTS["README.md"].replace("\n", " "),
+    )
+    assert said[1] in SENT
+    assert int(said[2].replace(",", "")) > 0
 
 
 def test_the_shapes_that_are_rehearsed_are_shown_as_they_are() -> None:

@@ -1,5 +1,6 @@
 """What a programme's file promises."""
 
+import base64
 import re
 import tomllib
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from gateway.core.programme import Moment, Programme
 from gateway.faults import ConfigurationError
 from gateway.programme_documents import WAVES_MAX, moment
 from gateway.programmes import load_programmes
+from gateway.wording import load_worded
 
 PRAKERJA = Path("config/programmes/prakerja-2020.toml")
 DEMO = Path("config/programmes/demo.toml")
@@ -24,7 +26,7 @@ Change = Callable[[dict[str, Any]], object]
 def toml(value: Any) -> str:
     """Write a value as TOML: tables inline, so that tests can change any part of a document."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {toml(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{toml(key)} = {toml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(toml, value)) + "]"
     if isinstance(value, datetime):
@@ -243,6 +245,62 @@ def test_faults_in_different_tables_are_told_at_once(tmp_path: Path) -> None:
         f"{W}.opens_at",
         f"{W}.policy.burst",
     }
+
+
+LOGO = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><script>alert(1)</script></svg>'
+
+
+def test_a_programme_looks_and_speaks_as_its_file_says(tmp_path: Path) -> None:
+    (tmp_path / "logo.svg").write_text(LOGO)
+    look = {"logo": "logo.svg", "colour": "#7a1f1f", "colour_dark": "#f5b0a0"}
+    words = {"home.lead": {"id": "Selamat datang.", "en": "Welcome."}}
+    programme = load(tmp_path, lambda d: d.update(look=look, texts=words))
+    kind, _, data = programme.look.logo.partition(",")
+    assert (kind, base64.b64decode(data).decode()) == ("data:image/svg+xml;base64", LOGO)
+    assert (programme.look.colour, programme.look.colour_dark) == ("#7a1f1f", "#f5b0a0")
+    assert programme.texts == words
+
+
+@pytest.mark.parametrize(
+    ("look", "key", "reason"),
+    [
+        ({"colour": "red"}, "look.colour", "must be a colour such as #0b4f8a"),
+        ({"colour": "#0b4f8a}body{"}, "look.colour", "must be a colour such as #0b4f8a"),
+        (
+            {"colour": "#ffff00"},
+            "look.colour",
+            "has a contrast of 1.0:1; people need 4.5:1 to read it",
+        ),
+        ({"colour_dark": "#0b4f8a"}, "look.colour_dark", "has a contrast of"),
+        ({"logo": "logo.gif"}, "look.logo", "must end in .svg or .png"),
+        ({"logo": "none.svg"}, "look.logo", "cannot be read: No such file"),
+        ({"logo": "large.png"}, "look.logo", "every page carries it, so at most 1024"),
+    ],
+)
+def test_a_look_that_people_could_not_read_or_load_is_refused(
+    tmp_path: Path, look: dict[str, str], key: str, reason: str
+) -> None:
+    (tmp_path / "large.png").write_bytes(bytes(1025))
+    assert reason in faults(tmp_path, lambda d: d.update(look=look))[key]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("home.leed", "Welcome.", "is not a text of the pages"),
+        ("countdown", "In {hours}", "has no value for hours"),
+        ("countdown", "In {time", "has no value for a stray brace"),
+    ],
+)
+def test_own_words_have_to_fit_the_places_they_stand_in(
+    tmp_path: Path, name: str, text: str, reason: str
+) -> None:
+    file = tmp_path / "own.toml"
+    own = f'\n[texts]\n"{name}" = {{ id = "{text}", en = "{text}" }}\n'
+    file.write_text(PRAKERJA.read_text() + own)
+    with pytest.raises(ConfigurationError) as refused:
+        load_worded([file])
+    assert {fault.reason for fault in refused.value.faults} == {reason}
 
 
 def test_distances_are_for_demonstrations_only(tmp_path: Path) -> None:

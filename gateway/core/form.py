@@ -35,6 +35,11 @@ _EMAIL = re.compile(
 )
 
 
+def said(texts: Texts, language: str) -> str:
+    """Return a programme's own text; in a language it does not speak, as it says it first."""
+    return texts.get(language) or next(iter(texts.values()), "")
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One of a field's values."""
@@ -186,9 +191,8 @@ _CHECKS: Mapping[Kind, Callable[[Field, str], str | FieldError]] = {
 
 def canonical_json(values: Mapping[str, str]) -> bytes:
     """Return the bytes that are digested and stored: sorted keys, UTF-8, no spaces."""
-    members = [
-        f"{encode_basestring(name)}:{encode_basestring(values[name])}" for name in sorted(values)
-    ]
+    quote = encode_basestring
+    members = (f"{quote(name)}:{quote(values[name])}" for name in sorted(values))
     return f"{{{','.join(members)}}}".encode()
 
 
@@ -219,13 +223,10 @@ def json_schema(fields: Sequence[Field], language: str) -> dict[str, Any]:
 
 
 def _property(each: Field, language: str) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "type": "string",
-        "title": each.label[language],
-        "x-kind": each.kind,
-    }
-    if each.hint.get(language):
-        described["description"] = each.hint[language]
+    title = said(each.label, language)
+    described: dict[str, Any] = {"type": "string", "title": title, "x-kind": each.kind}
+    if hint := said(each.hint, language):
+        described["description"] = hint
     match each.kind:
         case "nik":
             described["pattern"] = "^[0-9]{16}$"
@@ -239,7 +240,8 @@ def _property(each: Field, language: str) -> dict[str, Any]:
             described |= {"format": "email", "maxLength": EMAIL_MAX}
         case "choice":
             described["oneOf"] = [
-                {"const": choice.value, "title": choice.label[language]} for choice in each.choices
+                {"const": choice.value, "title": said(choice.label, language)}
+                for choice in each.choices
             ]
         case "phone":
             described["format"] = "phone"

@@ -7,7 +7,9 @@ poll, and is seen before anybody could pass it over.
 """
 
 import math
+from bisect import bisect_left
 from collections import deque
+from operator import itemgetter
 from typing import Literal
 
 PHI = 0.5
@@ -44,7 +46,8 @@ class Advance:
         if not self._samples:
             return None
         last_us, last = self._samples[-1]
-        first_us, first = next(s for s in self._samples if last_us - s[0] <= window_us)
+        start = bisect_left(self._samples, last_us - window_us, key=itemgetter(0))
+        first_us, first = self._samples[start]
         if last_us - first_us < 5_000_000:
             return None
         return (last - first) * 1_000_000 / (last_us - first_us)
@@ -151,6 +154,12 @@ def opening_poll_s(to_opening_s: float, waiting: int, budget_per_s: float, share
     if to_opening_s > 120 and interval_s < to_opening_s:
         return interval_s
     return max(1.0, to_opening_s + 0.5 + opening_spread_s(crowd_s) * share)
+
+
+def overdue_poll_s(waiting: int, budget_per_s: float, share: float) -> float:
+    """Return when to ask again for an opening that should have come: so often that the budget is kept."""
+    crowd_s = waiting / budget_per_s / OPENING_SHARE
+    return max(POLL_S_MIN, crowd_s) * (0.85 + 0.3 * share)
 
 
 def opening_spread_s(crowd_s: float) -> float:

@@ -6,6 +6,7 @@ Only ``outstanding`` can change, once. Every call is idempotent for the same vis
 Twins: ``redis/scripts/{join,claim,look,leave,extend,accept}.lua``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gateway.core import bucket
@@ -70,8 +71,18 @@ def _instant(room: Room, held: Pass) -> int:
 
 
 def claim(room: Room, now_us: int, number: int, position: int) -> Answer:
-    """Issue a pass if phase, order, backlog, quota, form cap and bucket allow it, asked in this order."""
+    """Answer one claim."""
+    return claim_together(room, now_us, [(number, position)])[0]
+
+
+def claim_together(room: Room, now_us: int, pairs: Sequence[tuple[int, int]]) -> list[Answer]:
+    """Answer a batch of claims, given in order of position: whoever is in front is asked first."""
     step(room, now_us)
+    return [_claim(room, number, position) for number, position in pairs]
+
+
+def _claim(room: Room, number: int, position: int) -> Answer:
+    """Issue a pass if phase, order, backlog, quota, form cap and bucket allow it, asked in this order."""
     ending = _ending(room, number)
     if ending:
         return Answer(ending)

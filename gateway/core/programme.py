@@ -5,10 +5,11 @@ its room exists. All instants are microseconds since 1970 (UTC).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from gateway.core.form import Field, Texts
+from gateway.core.look import Look
 from gateway.core.policy import Policy
 
 Zone = Literal["WIB", "WITA", "WIT"]
@@ -53,3 +54,5 @@ class Programme:
     prepare: Texts  # what to have at hand, one sentence
     fields: tuple[Field, ...]
     waves: tuple[Wave, ...]
+    look: Look = field(default_factory=Look)
+    texts: Mapping[str, Texts] = field(default_factory=dict)  # page text -> in its own words

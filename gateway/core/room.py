@@ -40,6 +40,7 @@ class Room:
     opens_at_us: int
     closes_at_us: int
     last_us: int  # server clock at the last step
+    furthest_us: int = 0  # the same, as if it had never been set back
     beacon: str = ""
     missing: int = 0  # acknowledged registrations that recovery could not find again
     revision: int = 1
@@ -60,9 +61,7 @@ class Room:
     form_us: int = 0  # time on the form of all who registered, together
     steering: Steering = field(default_factory=Steering)
     accepted_us: deque[int] = field(default_factory=deque)  # instants; the backlog is its end
-    present: Bitmap = field(
-        default_factory=Bitmap
-    )  # by position: seen in this interval or the last
+    present: Bitmap = field(default_factory=Bitmap)  # by position: seen in the last two intervals
     fresh: Bitmap = field(default_factory=Bitmap)  # by position: seen in this interval
     left: Bitmap = field(default_factory=Bitmap)  # by number
     missed: Bitmap = field(default_factory=Bitmap)  # by number: one pass has expired
@@ -93,8 +92,8 @@ class Room:
 
     def is_late(self, now_us: int, parts: int) -> bool:
         """Whether the oldest entry waits longer than one part of what it may."""
-        age_us = now_us - self.oldest_us if self.oldest_us else 0
-        return age_us * parts > self.policy.intake_age_s * 1_000_000
+        oldest_us = self.oldest_us if self.backlog else 0
+        return oldest_us > 0 and (now_us - oldest_us) * parts > self.policy.intake_age_s * 1_000_000
 
     def is_full(self, now_us: int) -> bool:
         """Whether the intake takes no more, by count or by age."""
@@ -115,6 +114,7 @@ def step(room: Room, now_us: int) -> None:
     """Bring clock, phase and bucket up to ``now_us``."""
     elapsed_us = bucket.elapsed_us(room.last_us, now_us)
     room.last_us = now_us
+    room.furthest_us = max(now_us, room.furthest_us + elapsed_us)
     room.steering.step(room.policy, elapsed_us)
     if not room.frozen:
         room.clock_us += elapsed_us

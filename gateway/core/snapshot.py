@@ -27,6 +27,7 @@ class Snapshot:
     epoch: str  # identity of the Redis data, 16 hex digits
     phase: Phase
     now_us: int  # Redis TIME: the clock of the three instants below
+    furthest_us: int  # now_us as if that clock had never been set back
     clock_us: int  # the wave clock: clamped steps, stands while the room cannot accept
     prequeue_at_us: int
     opens_at_us: int

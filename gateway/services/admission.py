@@ -119,7 +119,9 @@ class Admission:
         position = room.position(ticket.number)
         check_in_us = room.policy.check_in_s * 1_000_000
         if position is None:
-            return NotYet(snapshot.phase, max(check_in_us, snapshot.opens_at_us - room.now_us()))
+            return NotYet(
+                snapshot.phase, max(check_in_us, snapshot.opens_at_us - room.furthest_us())
+            )
         if position >= snapshot.called and not room.has_left(ticket.number):
             room.check_in(position)
             state = "waiting" if snapshot.phase is Phase.OPEN else snapshot.phase.value

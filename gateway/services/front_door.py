@@ -186,6 +186,8 @@ def _waiting(
         "ahead": ahead,
         "eta_s": eta,
         "outlook": pacing.outlook(ahead, moment.places_left, moment.completion),
+        "places_left": moment.places_left,
+        "quota": moment.policy.quota,
         "poll_s": round(moment.poll_s(position), 1),
         "message": moment.policy.message,
         "at": moment.at,

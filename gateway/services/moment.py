@@ -17,6 +17,8 @@ COMPLETION_SAMPLE = 50  # passes issued before their completed share means anyth
 STOCK_MARGIN = 1.1  # times its target: beyond it, those who were passed over have come back
 UNSETTLED_CHECK_INS = 2  # after the opening, before which nothing is known of who is there
 OVER_POLL_S = 60.0
+OVERDUE_S = 1.0  # an opening this late waits for a clock that was set back
+OVERDUE_S_MAX = 900.0  # and one this late was never due: the clock is right
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class Moment:
     policy: Policy
     zone: Zone
     now_us: int  # the server's time, carried forward by this process's own clock
-    at: str  # the same, in ISO 8601
+    furthest_us: int  # the same, as if the server's clock had never been set back
+    at: str  # `now_us`, in ISO 8601
     stale: bool  # the snapshot is old
     stretch: float  # of all polls; doubled while stale
     short_per_s: float | None  # pace of `called` over a minute; None: unknown
@@ -72,10 +75,18 @@ class Moment:
         return max(check_in_s, pacing.poll_s(far_s, self.stretch))
 
     def opening_poll_s(self, share: float) -> float:
-        """Return when to ask again before the draw; ``share`` in [0, 1) is the visitor's own."""
-        to_opening_s = (self.snapshot.opens_at_us - self.now_us) / 1_000_000
-        budget_per_s = self.policy.poll_budget_per_s
-        return pacing.opening_poll_s(to_opening_s, self.snapshot.issued, budget_per_s, share)
+        """Return when to ask again before the draw; ``share`` in [0, 1) is the visitor's own.
+
+        The opening goes by the server's clock. Where that was set back it may be set right at any moment: all
+        are asked to be there as if it had not been, and to look again while it is not.
+        """
+        waiting, budget_per_s = self.snapshot.issued, self.policy.poll_budget_per_s
+        overdue_s = (self.furthest_us - self.snapshot.opens_at_us) / 1_000_000
+        if OVERDUE_S < overdue_s < OVERDUE_S_MAX:
+            return pacing.overdue_poll_s(waiting, budget_per_s, share)
+        seen_us = self.now_us if overdue_s >= OVERDUE_S_MAX else self.furthest_us
+        to_opening_s = (self.snapshot.opens_at_us - seen_us) / 1_000_000
+        return pacing.opening_poll_s(to_opening_s, waiting, budget_per_s, share)
 
     def board_poll_s(self) -> float:
         """Return when to ask for the board again; the page spreads it by its own jitter."""
@@ -129,7 +140,7 @@ def pace_per_s(snapshot: Snapshot, policy: Policy, measured_per_s: float | None)
     look, and then stands until they have been admitted: more are called and there than it aims at.
     Neither is the pace of the wait, which then is the rate; and in the first check-ins all is unknown.
     """
-    open_us = snapshot.now_us - snapshot.opens_at_us
+    open_us = snapshot.furthest_us - snapshot.opens_at_us
     if open_us < UNSETTLED_CHECK_INS * policy.check_in_s * 1_000_000:
         return None
     target = calling.stock_target(policy.rate_milli_per_s, policy.check_in_s * 1_000_000)

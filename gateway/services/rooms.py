@@ -121,6 +121,10 @@ class LiveRoom:
         """Return the server's time, carried forward from the snapshot by this process's own clock."""
         return self.current().now_us + round(self.age_s() * 1_000_000)
 
+    def furthest_us(self) -> int:
+        """Return the server's time as if its clock had never been set back."""
+        return self.current().furthest_us + round(self.age_s() * 1_000_000)
+
     def moment(self) -> Moment:
         """Return what boards and places are computed from until the next tick.
 
@@ -145,6 +149,7 @@ class LiveRoom:
             policy=self.policy,
             zone=zone,
             now_us=now_us,
+            furthest_us=self.furthest_us(),
             at=iso(now_us, zone),
             stale=self.stale,
             stretch=self.stretch,

@@ -77,6 +77,8 @@ class Looks:
 
     def _tell(self, snapshot: Snapshot, visitors: Integers, ahead: Floats) -> None:
         """Tell of the wait and of the places, from the board or from one's own place."""
+        if not len(visitors):
+            return
         left = places_left(snapshot, self._live.policy)
         by_board = self._visitors.by_board[visitors] & (ahead >= snapshot.near - snapshot.called)
         board = polls.board_eta_s(ahead[by_board], self._long_per_s)
@@ -92,6 +94,8 @@ class Looks:
 
     def _ask_again(self, snapshot: Snapshot, visitors: Integers, position: Integers) -> None:
         """Say when to look again: near ones at every check-in, far ones by what remains."""
+        if not len(visitors):
+            return
         live = self._live
         check_in_s = live.policy.check_in_s * CHECK_IN_MARGIN
         near = position < snapshot.near

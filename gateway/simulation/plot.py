@@ -25,7 +25,7 @@ def plot(day: Day, title: str, file: Path) -> None:
     arrivals, waiting, passes, polls = figure.subplots(4, 1, sharex=True)
     figure.suptitle(title)
     arrivals.plot(hours, _smooth(tally.arrived)[:seconds])
-    arrivals.set_ylabel("people arriving per s")
+    arrivals.set_ylabel("visitors arriving per s")
     waiting.plot(hours, tally.waiting[:seconds])
     waiting.set_ylabel("waiting")
     passes.plot(hours, _smooth(admitted)[:seconds], label=f"admitted, over {SMOOTH_S} s")
@@ -52,7 +52,8 @@ def _smooth(series: Floats | Integers) -> Floats | Integers:
 
 
 def _interesting_s(day: Day) -> int:
-    """Return the seconds until all is quiet, and a tenth more."""
+    """Return the seconds until all is quiet, and a tenth more; of the last one only a tick has passed."""
+    whole = day.tick // TICKS_PER_S
     busy = np.flatnonzero((day.tally.waiting > 0) | (day.tally.polls > SMOOTH_S))
-    last = int(busy[-1]) + 1 if len(busy) else len(day.tally.waiting)
-    return min(len(day.tally.waiting), last + last // 10)
+    last = int(busy[-1]) + 1 if len(busy) else whole
+    return min(whole, last + last // 10)

@@ -62,7 +62,7 @@ class PureWorld:
         return answers[0].serial if answers[0].word == "joined" else None
 
     def claim(self, now_us: int, pairs: Sequence[tuple[int, int]]) -> list[Answer]:
-        return [passes.claim(self.room, now_us, *pair) for pair in pairs]
+        return passes.claim_together(self.room, now_us, pairs)
 
     def extend(self, now_us: int, number: int, serial: int) -> Answer:  # noqa: ARG002
         return passes.extend(self.room, number, serial)

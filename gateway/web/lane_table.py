@@ -12,7 +12,7 @@ from gateway.web.gate import Gate
 from gateway.web.lane import Lane
 from gateway.web.lane_acts import ACTS, ActRoute
 from gateway.web.lane_answers import BoardRoute, DocumentRoute, PlaceRoute, Route, Second
-from gateway.web.negotiation import Language
+from gateway.web.negotiation import SPOKEN, Language
 from gateway.web.public_services import PublicServices
 from gateway.web.rendering import Pages
 
@@ -26,11 +26,10 @@ _RANKS: Mapping[tuple[str, str], Rank] = {  # of what aiohttp answers
         "/waves/{wave}/wait",
     ): Rank.REGISTRATION,  # whichever step: its holder has no other way
 }
-_PAGE = "/waves/{wave}"
+_PAGE, _DRAW, _SCRIPT = "/waves/{wave}", "/waves/{wave}/draw", "/waves/{wave}/wait.js"
 _QUERIES: tuple[tuple[str, Language | None], ...] = (
     ("", None),
-    ("?lang=id", "id"),
-    ("?lang=en", "en"),
+    *((f"?lang={language}", language) for language in SPOKEN),
 )
 
 
@@ -49,6 +48,7 @@ def make_lane(services: PublicServices, pages: Pages | None, gate: Gate) -> Lane
     add("GET", "/v1/openapi.json", Route(None))
     if pages is not None:
         add_page("/", "/", partial(pages.home, services.rooms))
+        add("GET", "/receipts", Route(None))
     for room in services.rooms:
         for pattern, kind in ((f"{WAVE}/board", BoardRoute), (f"{WAVE}/place", PlaceRoute)):
             add("GET", _at(room, pattern), kind(room, services, second, pattern))
@@ -58,7 +58,9 @@ def make_lane(services: PublicServices, pages: Pages | None, gate: Gate) -> Lane
         for (method, pattern), rank in _RANKS.items():
             add(method, _at(room, pattern), Route(rank))
         if pages is not None:
-            add_page(_at(room, _PAGE), _PAGE, partial(pages.wave, room))
+            add_page(_at(room, _PAGE), _PAGE, partial(pages.wave, room, services.rooms))
+            add_page(_at(room, _DRAW), _DRAW, partial(pages.draw, room, services.rooms))
+            add_page(_at(room, _SCRIPT), _SCRIPT, partial(pages.wait_script, room, services.rooms))
     return Lane(routes, second, gate, throttle, [room.wave.id for room in services.rooms])
 
 

@@ -5,16 +5,19 @@ RFC 9110, section 12.5. Ranges that cannot be read are skipped: preferences are 
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Literal, get_args
 
 from aiohttp import web
 
-Language = Literal["id", "en"]
-SPOKEN: tuple[Language, ...] = get_args(Language)
-DEFAULT_LANGUAGE: Language = "id"
+from gateway.web.texts import LANGUAGES
+
+Language = str  # one of SPOKEN
+SPOKEN: tuple[Language, ...] = LANGUAGES
+DEFAULT_LANGUAGE: Language = LANGUAGES[0]
 HEADERS_MAX = 256  # different values of one header that are remembered
 _JSON = ("application/problem+json", "application/json")
-_LANGUAGES: Mapping[str, Language] = {"id": "id", "in": "id", "en": "en"}  # old Androids say "in"
+_LANGUAGES: Mapping[str, Language] = {"in": "id"} | {
+    name: name for name in SPOKEN
+}  # old Androids say "in"
 
 
 def qualities(header: str) -> Sequence[tuple[str, float]]:

@@ -1,13 +1,11 @@
 """Which bytes does a page have? Templates and texts put together, and the policy that fits them.
 
-The page of a wave is the same for everybody: made once per language and times, compressed once. Its
-inline style and script are named by their hashes in the Content-Security-Policy, so nothing else runs.
+What is the same for everybody is made once per language and times, compressed once. A page that asks
+again by itself does so by a ``Refresh`` header, and only where it offers to stop that.
 """
 
-import base64
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -17,10 +15,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from gateway.core import receipts
-from gateway.core.clock import iso
+from gateway.core.look import Look
 from gateway.core.programme import Programme
 from gateway.ports import ReceiptRecord
 from gateway.services.rooms import LiveRoom, Rooms
+from gateway.web import assets, facts
 from gateway.web.documents import Document, make_document
 from gateway.web.negotiation import language_of
 from gateway.web.problems import Refused
@@ -28,215 +27,219 @@ from gateway.web.texts import LANGUAGES, Speech, speech
 
 HTML = "text/html; charset=utf-8"
 CACHE = "public, max-age=10"
-_SCRIPT_TEXTS = (
-    "scheduled.", "prequeue.", "join.", "waiting.", "selection.", "called.", "admitted.", "form.",
-    "received.", "recorded.", "rejected.", "receipt.reference", "receipt.open", "full.", "closed.",
-    "paused.", "left.", "missed.", "busy.text", "recovering.text", "offline.", "button.join", "button.again",
-    "button.claim", "button.move",
-    "button.extend", "button.leave", "button.send", "button.print", "leave.", "countdown",
-    "error.",
-)  # fmt: skip
+CACHE_SCRIPT = "public, max-age=300"
+RECEIPT_REFRESH_S = 3
+_LOOKS: Mapping[str, Sequence[str]] = {"wave.html": ("style",)}  # the others need more
+_SCRIPTS: Mapping[str, Sequence[str]] = {
+    "wave.html": ("common", "room"),
+    "draw.html": ("common", "draw", "proof"),
+    "receipt.html": ("print",),
+}
+_WITH_FILE = frozenset({"wave.html"})
 
 
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(str(files("gateway.web") / "pages" / "templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 class Pages:
     """Everything that is HTML."""
 
     def __init__(self, programmes: Sequence[Programme]) -> None:
-        folder = files("gateway.web") / "pages" / "templates"
         self._programmes = programmes
-        self._environment = Environment(
-            loader=FileSystemLoader(str(folder)),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._style = (folder / "style.css").read_text("utf-8").strip()
-        scripts = ("draw.js", "applicant.js")
-        self._script = "\n".join((folder / name).read_text("utf-8").strip() for name in scripts)
-        self.csp = (
-            f"default-src 'none'; script-src {_hash(self._script)}; style-src {_hash(self._style)}; "
-            "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
-            "frame-ancestors 'none'; require-trusted-types-for 'script'"
-        )
-        self._waves: dict[tuple[str, str, int, int], Document] = {}
+        self._documents: dict[tuple[object, ...], Document] = {}
 
     def html(self, template: str, language: str, **values: Any) -> bytes:
-        """Render one template."""
-        says = speech(language)
-        base = {
-            "language": language,
-            "t": says,
-            "style": Markup(self._style),  # noqa: S704  our own file, named in the policy
-            "other": "",
-            "other_language": next(other for other in LANGUAGES if other != language),
-            "name": says("home.title"),
-            "help_line": "",
-        }
-        return self._environment.get_template(template).render(base | values).encode()
+        """Render one template that belongs to no programme."""
+        return self._render(template, speech(language), None, "", values)[0]
 
-    def of(self, programme: Programme, language: str) -> dict[str, Any]:
-        """Return what every page of a programme shows."""
-        return {"name": programme.name[language], "help_line": programme.help_line[language]}
+    def _render(
+        self,
+        template: str,
+        says: Speech,
+        programme: Programme | None,
+        path: str,  # of the same page in another language; empty: there is none
+        values: Mapping[str, Any],
+    ) -> tuple[bytes, dict[str, str]]:
+        """Return a page and its headers."""
+        look = programme.look if programme else Look()
+        style = assets.style(*_LOOKS.get(template, ("style", "more")), look=look)
+        wanted = values.get("scripts", _SCRIPTS.get(template, ()))
+        script = assets.script(*wanted) if wanted else ""
+        body = (
+            _templates()
+            .get_template(template)
+            .render(
+                {
+                    "language": says.language,
+                    "t": says,
+                    "style": Markup(style),  # noqa: S704  our own file, named in the policy
+                    "script": Markup(script),  # noqa: S704  the same
+                    "logo": look.logo,
+                    "name": says.of(programme.name) if programme else says("home.title"),
+                    "help_line": says.of(programme.help_line) if programme else "",
+                    "others": _others(says.language, path),
+                }
+                | dict(values)
+            )
+        )
+        csp = assets.policy(style=style, script=script, with_file=template in _WITH_FILE)
+        return body.encode(), {"Content-Type": HTML, "Content-Security-Policy": csp}
+
+    def personal(
+        self,
+        template: str,
+        says: Speech,
+        programme: Programme | None,
+        path: str = "",
+        *,
+        refresh_s: int = 0,
+        **values: Any,
+    ) -> web.Response:
+        """Return a page that nobody keeps; where it asks again by itself, with when."""
+        body, headers = self._render(template, says, programme, path, values)
+        refresh = {"Refresh": str(refresh_s)} if refresh_s else {}
+        return web.Response(body=body, headers=headers | {"Cache-Control": "no-store"} | refresh)
+
+    def _public(
+        self, template: str, says: Speech, programme: Programme | None, path: str, **values: Any
+    ) -> Document:
+        body, headers = self._render(template, says, programme, path, values)
+        del headers["Content-Type"]
+        kept = {"Cache-Control": CACHE, "Vary": "Accept-Language, Accept-Encoding"}
+        return make_document(body, HTML, headers | kept)
 
     def home(self, rooms: Rooms, language: str) -> Document:
         """Return the programme page."""
         says = speech(language)
         programmes = [
             {
-                "name": programme.name[language],
-                "prepare": programme.prepare[language],
+                "name": says.of(programme.name),
+                "prepare": says.of(programme.prepare),
                 "waves": [
-                    _wave_facts(rooms.get(wave.id), says)
-                    | {
-                        "id": wave.id,
-                        "ordinal": wave.ordinal,
-                        "quota": says.number(wave.policy.quota),
-                    }
-                    for wave in programme.waves
+                    facts.listed(rooms, programme, wave.id, says) for wave in programme.waves
                 ],
             }
             for programme in self._programmes
         ]
-        other = f"/?lang={_other(language)}"
-        body = self.html(
-            "home.html", language, title=says("home.title"), programmes=programmes, other=other
-        )
-        return self._document(body)
+        only = self._programmes[0] if len(self._programmes) == 1 else None
+        title = says("home.title")
+        return self._public("home.html", says, only, "/", title=title, programmes=programmes)
 
-    def wave(self, room: LiveRoom, language: str) -> Document:
-        """Return the applicant's page of a wave; made once for its times, which do not change."""
-        snapshot = room.current()
-        key = (room.wave.id, language, snapshot.opens_at_us, snapshot.closes_at_us)
-        if key not in self._waves:
-            self._waves[key] = self._document(self._wave(room, language))
-        return self._waves[key]
+    def wave(self, room: LiveRoom, rooms: Rooms, language: str) -> Document:
+        """Return the waiting page of a wave."""
+        return self._of_wave("wave.html", room, rooms, language, facts.room_facts)
 
-    def _wave(self, room: LiveRoom, language: str) -> bytes:
-        says, snapshot, zone = speech(language), room.current(), room.programme.zone
-        name = wave_name(room, says)
-        payload = {
-            "wave": room.wave.id,
-            "name": name,
-            "title": f"{room.programme.name[language]}: {name}",
-            "language": language,
-            "zone": zone,
-            "selection": room.programme.selection,
-            "opens": says.when(snapshot.opens_at_us, zone),
-            "closes": says.when(snapshot.closes_at_us, zone),
-            "before": f"{says.zones(snapshot.opens_at_us)}. {room.programme.prepare[language]}",
-            "opens_iso": iso(snapshot.opens_at_us, zone),
-            "colon": says.colon,
-            "group": says.group,
-            "t": {k: v for k, v in says.texts.items() if k.startswith(_SCRIPT_TEXTS)},
-        }
-        # "<" is written out of the way: nothing in a text can end the block it stands in.
-        texts = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).replace(
-            "<", "\\u003c"
-        )
-        return self.html(
-            "wave.html",
-            language,
-            title=payload["title"],
-            wave=room.wave,
-            texts=Markup(texts),  # noqa: S704  escaped above
-            script=Markup(self._script),  # noqa: S704  our own file, named in the policy
-            other=f"/waves/{room.wave.id}?lang={_other(language)}",
-            **self.of(room.programme, language),
-        )
+    def wait_script(self, room: LiveRoom, rooms: Rooms, language: str) -> Document:
+        """Return what the waiting page does not need in its first second."""
+        says = speech(language).for_programme(room.programme)
+        key = ("wait.js", room.wave.id, language, *facts.fixed(room, rooms, says).values())
+        if key not in self._documents:
+            body = facts.wait_texts(room, rooms, says) + assets.script("draw", "wait")
+            kept = {"Cache-Control": CACHE_SCRIPT, "Vary": "Accept-Language, Accept-Encoding"}
+            self._documents[key] = make_document(body.encode(), "text/javascript", kept)
+        return self._documents[key]
+
+    def draw(self, room: LiveRoom, rooms: Rooms, language: str) -> Document:
+        """Return the page that explains the draw and checks it."""
+        return self._of_wave("draw.html", room, rooms, language, facts.draw_facts)
+
+    def _of_wave(
+        self, template: str, room: LiveRoom, rooms: Rooms, language: str, facts_of: Any
+    ) -> Document:
+        """Return a page of a wave; made once for what is fixed, which does not change."""
+        says = speech(language).for_programme(room.programme)
+        fixed = facts.fixed(room, rooms, says)
+        key = (template, room.wave.id, language, *fixed.values())
+        if key not in self._documents:
+            page = f"/waves/{room.wave.id}"
+            path = page if template == "wave.html" else f"{page}/draw"
+            self._documents[key] = self._public(
+                template,
+                says,
+                room.programme,
+                path,
+                title=says("open.title" if template == "wave.html" else "draw.title", **fixed),
+                page=page,
+                commitment=room.commitment(),
+                facts=facts_of(room, rooms, says),
+            )
+        return self._documents[key]
 
     def receipt(self, request: web.Request, record: ReceiptRecord, room: LiveRoom) -> web.Response:
         """Return a receipt's page: its reference, what became of it, and its address as QR code."""
-        language = language_of(request)
-        says, zone = speech(language), room.programme.zone
+        says = speech(language_of(request)).for_programme(room.programme)
+        zone, values = room.programme.zone, {"wave": facts.wave_name(room, says)}
         state = record.state if record.state in {"received", "recorded"} else "rejected"
-        address = str(request.url.with_query(None))
-        body = self.html(
+        selection = room.programme.selection
+        closes = says.when(room.current().closes_at_us, zone)
+        return self.personal(
             "receipt.html",
-            language,
-            title=says(f"{state}.title", wave=wave_name(room, says)),
+            says,
+            room.programme,
+            request.path,
+            title=says.fill(f"{state}.title", values),
             text=says(f"{state}.text"),
+            next=says(f"recorded.next.{selection}", closes=closes) if state != "rejected" else "",
+            wave=values["wave"],
             reference=receipts.display(record.receipt),
             received=says.when(record.received_at_us, zone),
             recorded=says.when(record.recorded_at_us, zone) if state == "recorded" else "",
-            qr=_qr(address),
-            selection=says(f"selection.{room.programme.selection}"),
-            refresh_s=3 if state == "received" else 0,
-            other=f"?lang={_other(language)}",
-            **self.of(room.programme, language),
+            qr=_qr(str(request.url.with_query(None)), says("receipt.alt")),
+            refresh_s=RECEIPT_REFRESH_S if state == "received" else 0,
         )
-        return web.Response(body=body, headers=self.headers())
 
     def device(self, room: LiveRoom, ticket: str, origin: str, language: str) -> web.Response:
         """Return the page that moves a place: a link and its QR code, the ticket behind ``#``."""
-        says = speech(language)
-        link = f"{origin}/waves/{room.wave.id}#t={ticket}"
-        body = self.html(
+        says = speech(language).for_programme(room.programme)
+        page = f"/waves/{room.wave.id}"
+        link = f"{origin}{page}#t={ticket}"
+        return self.personal(
             "device.html",
-            language,
+            says,
+            room.programme,
+            f"{page}/device",
             title=says("device.title"),
             link=link,
-            qr=_qr(link),
-            back=f"/waves/{room.wave.id}?lang={language}",
-            **self.of(room.programme, language),
+            qr=_qr(link, says("device.alt")),
+            back=f"{page}?lang={language}",
         )
-        return web.Response(body=body, headers=self.headers())
+
+    def find(self, language: str, *, wrong: bool = False) -> web.Response:
+        """Return the page that leads to a receipt by its reference."""
+        says = speech(language)
+        title = says("find.title")
+        return self.personal("find.html", says, None, "/receipts", title=title, wrong=wrong)
 
     def problem(self, _request: web.BaseRequest, refused: Refused) -> web.Response:
         """Return a refusal as a page; where waiting helps, it asks again by itself."""
-        body = self.html(
-            "problem.html",
-            refused.language,
-            title=refused.title,
-            text=refused.detail,
-            refresh_s=refused.retry_after_s or 0,
+        wait_s, says = refused.retry_after_s or 0, speech(refused.language)
+        text = refused.detail
+        if refused.code == "overloaded":
+            text = says("busy.page", s=wait_s)
+        elif refused.code == "too-many-requests":
+            text = says("throttled.text", s=wait_s)
+        return self.personal(
+            "problem.html", says, None, title=refused.title, text=text, refresh_s=wait_s
         )
-        return web.Response(body=body, headers=self.headers())
-
-    def headers(self) -> dict[str, str]:
-        """Return what every personal page carries."""
-        return {
-            "Content-Type": HTML,
-            "Content-Security-Policy": self.csp,
-            "Cache-Control": "no-store",
-        }
-
-    def _document(self, body: bytes) -> Document:
-        headers: Mapping[str, str] = self.headers() | {
-            "Cache-Control": CACHE,
-            "Vary": "Accept-Language, Accept-Encoding",
-        }
-        headers = {name: value for name, value in headers.items() if name != "Content-Type"}
-        return make_document(body, HTML, headers)
 
 
-def _qr(text: str) -> Markup:
-    drawn = segno.make_qr(text, error="l").svg_inline(svgclass="qr", omitsize=True)
-    return Markup(drawn)  # noqa: S704  squares, drawn here
+def _qr(text: str, title: str) -> Markup:
+    drawn = segno.make_qr(text, error="l")
+    return Markup(drawn.svg_inline(svgclass="qr", omitsize=True, title=title))  # noqa: S704  squares
 
 
-def wave_name(room: LiveRoom, says: Speech) -> str:
-    """Return "Gelombang 1"."""
-    return says("home.wave", n=room.wave.ordinal)
-
-
-def _other(language: str) -> str:
-    return next(other for other in LANGUAGES if other != language)
-
-
-def _wave_facts(room: LiveRoom | None, says: Speech) -> dict[str, str]:
-    """Return what is known of a wave's times and phase."""
-    if room is None or room.snapshot is None:
-        return {"phase": "", "opens": "", "closes": ""}
-    zone, seen = room.programme.zone, room.snapshot
-    return {
-        "phase": seen.phase,
-        "opens": says.when(seen.opens_at_us, zone),
-        "opens_zones": says.zones(seen.opens_at_us),
-        "closes": says.when(seen.closes_at_us, zone),
-        "closes_zones": says.zones(seen.closes_at_us),
-    }
+def _others(language: str, path: str) -> list[dict[str, str]]:
+    """Return the links to the same page in the other languages, each named in its own."""
+    return [
+        {"language": other, "href": f"{path}?lang={other}", "name": speech(other)("language.name")}
+        for other in LANGUAGES
+        if other != language and path
+    ]

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from gateway.core.receipts import parse
 from gateway.core.tickets import sign
 from gateway.web.clients import origin_of
 from gateway.web.cookies import shown_by
@@ -20,7 +21,26 @@ def page_routes(app: web.Application, services: PublicServices, pages: Pages) ->
         return serve(request, pages.home(services.rooms, language_of(request)))
 
     async def wave(request: web.Request) -> web.Response:
-        return serve(request, pages.wave(services.room_of(request), language_of(request)))
+        room = services.room_of(request)
+        return serve(request, pages.wave(room, services.rooms, language_of(request)))
+
+    async def draw(request: web.Request) -> web.Response:
+        room = services.room_of(request)
+        return serve(request, pages.draw(room, services.rooms, language_of(request)))
+
+    async def wait_script(request: web.Request) -> web.Response:
+        room = services.room_of(request)
+        return serve(request, pages.wait_script(room, services.rooms, language_of(request)))
+
+    async def find(request: web.Request) -> web.Response:
+        reference = request.query.get("reference", "")
+        language, receipt = language_of(request), parse(reference)
+        if receipt:
+            location = f"/v1/registrations/{receipt}?lang={language}"
+            return web.Response(status=303, headers={"Location": location})
+        response = pages.find(language, wrong=bool(reference))
+        response.set_status(404 if reference else 200)
+        return response
 
     async def device(request: web.Request) -> web.Response:
         room = services.room_of(request)
@@ -29,7 +49,10 @@ def page_routes(app: web.Application, services: PublicServices, pages: Pages) ->
         return pages.device(room, text, origin_of(request), language_of(request))
 
     app.router.add_get("/", home)
+    app.router.add_get("/receipts", find)
     app.router.add_get("/waves/{wave}/device", device)
+    app.router.add_get("/waves/{wave}/draw", draw)
+    app.router.add_get("/waves/{wave}/wait.js", wait_script)
     app.router.add_get("/waves/{wave}", wave)
     app.router.add_get("/waves/{wave}/wait", waiting.show)
     app.router.add_post("/waves/{wave}/wait", waiting.act)

@@ -5,26 +5,30 @@ reloading repeats nothing; only a form with errors is shown again at once, with 
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aiohttp import web
 
-from gateway.core.tickets import Kind, sign
+from gateway.core.tickets import Credential, Kind, sign
 from gateway.ports import Accepted, Ended, Ending, ExtensionRefused, NotOpen, NotYet
 from gateway.services.rooms import LiveRoom
 from gateway.web.body import expect_body, read_form
 from gateway.web.cookies import add_cookies, shown_by
+from gateway.web.facts import form_facts, wave_texts
 from gateway.web.negotiation import language_of
 from gateway.web.outcomes import not_open, place_ended, registration_problem
 from gateway.web.problems import Problem
 from gateway.web.public_services import PublicServices
 from gateway.web.rendering import Pages
-from gateway.web.texts import speech
+from gateway.web.texts import Speech, speech
 from gateway.web.wait_views import Filled, form_of, inside, outside, tidied
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 SLOWER = 2.0  # a page without script costs a whole page: it asks half as often
 REFRESH_S_MIN = 3
+# Only one's own turn and receipt are at home here; the rest has a page that needs no person.
+SCRIPTS: Mapping[str, Sequence[str]] = {"admitted": ("common", "form"), "registered": ()}
 
 
 class WaitingRoom:
@@ -113,41 +117,71 @@ class WaitingRoom:
         return response
 
     async def _page(self, request: web.Request, room: LiveRoom, filled: Filled) -> web.Response:
-        language, ahead, shown = language_of(request), None, shown_by(request)
-        says = speech(language)
-        ticket = self._services.cookies.held(shown, Kind.TICKET, room.wave.id)
+        says = speech(language_of(request)).for_programme(room.programme)
+        texts = wave_texts(room, self._services.rooms, says)
+        ticket = self._services.cookies.held(shown_by(request), Kind.TICKET, room.wave.id)
         if ticket is None:
-            view = outside(self._services.front_door.board(room), says, room)
+            place: Mapping[str, Any] = {"ahead": None}
+            view = outside(self._services.front_door.board(room), texts, says, room)
         else:
-            self._services.check_poll(ticket)
-            before = self._services.cookies.ahead_of(shown, ticket)
-            place = await self._services.front_door.place(room, ticket, before)
-            self._services.count_poll(
-                ticket.wave_id, ticket.number, place["poll_s"], time.monotonic()
-            )
-            view = inside(place, says, room)
-            ahead = place["ahead"]
+            place = await self._place(request, room, ticket)
+            view = inside(place, texts, says, room, await self._receipt_state(place))
         if view["state"] == "admitted":
-            view |= form_of(room, language, says, filled)
-        action = f"/waves/{room.wave.id}/wait?lang={language}"
-        automatic = request.query.get("auto") != "0" and view["state"] != "admitted"
-        refreshes = view["poll_s"] > 0
-        wait_s = max(REFRESH_S_MIN, round(view["poll_s"] * _pace(view["state"])))
-        body = self._pages.html(
-            "wait.html",
-            language,
-            action=action,
-            again=view["state"] == "left",
-            refreshes=refreshes,
-            refresh_s=wait_s if automatic and refreshes else 0,
-            other=f"/waves/{room.wave.id}/wait?lang={'en' if language == 'id' else 'id'}",
-            **({"fields": [], "errors": {}, "values": {}, "receipt": ""} | view),
-            **self._pages.of(room.programme, language),
-        )
-        response = web.Response(body=body, headers=self._pages.headers())
-        if ticket is not None and ahead is not None:
-            add_cookies(response, [self._services.cookies.keep_ahead(shown, ticket, ahead)])
+            view |= form_of(room, says, filled)
+            view["facts"] = form_facts(room, self._services.rooms, says, place)
+        response = self._respond(request, room, says, texts, view)
+        if ticket is not None and place["ahead"] is not None:
+            line = self._services.cookies.keep_ahead(shown_by(request), ticket, place["ahead"])
+            add_cookies(response, [line])
         return response
+
+    async def _place(
+        self, request: web.Request, room: LiveRoom, ticket: Credential
+    ) -> Mapping[str, Any]:
+        services = self._services
+        services.check_poll(ticket)
+        shown = services.cookies.ahead_of(shown_by(request), ticket)
+        place = await services.front_door.place(room, ticket, shown)
+        services.count_poll(ticket.wave_id, ticket.number, place["poll_s"], time.monotonic())
+        return place
+
+    async def _receipt_state(self, place: Mapping[str, Any]) -> str:
+        record = await self._services.intake.receipt(place.get("receipt", ""))
+        return record.state if record else "received"
+
+    def _respond(
+        self,
+        request: web.Request,
+        room: LiveRoom,
+        says: Speech,
+        texts: Mapping[str, str],
+        view: Mapping[str, Any],
+    ) -> web.Response:
+        page, state = f"/waves/{room.wave.id}", view["state"]
+        refreshes = view["poll_s"] > 0 and state != "admitted"
+        automatic = refreshes and request.query.get("auto") != "0"
+        wait_s = max(REFRESH_S_MIN, round(view["poll_s"] * _pace(state)))
+        minutes = room.policy.pass_ttl_s // 60
+        names = {name: texts[f"button.{name}"] for name in view["buttons"]}
+        if state in {"left", "missed"}:
+            names["join"] = texts["button.again"]
+        if "extend" in names:
+            names["extend"] = names["extend"].format(m=minutes)
+        return self._pages.personal(
+            "wait.html",
+            says,
+            room.programme,
+            f"{page}/wait",
+            refresh_s=wait_s if automatic else 0,
+            automatic=automatic,
+            page=page,
+            action=f"{page}/wait?lang={says.language}",
+            refreshes=refreshes,
+            scripts=SCRIPTS.get(state, ("back",)),
+            movable=state in {"prequeue", "waiting", "called", "admitted", "paused"},
+            texts=names,
+            **({"receipt": "", "facts": ""} | dict(view)),
+        )
 
 
 def _pace(state: str) -> float:

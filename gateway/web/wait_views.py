@@ -1,29 +1,35 @@
-"""What the page without script shows in each state: titles, lines, buttons and the form as data."""
+"""What the page of one visitor shows in each state: titles, lines, buttons and the form as data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from gateway.core.clock import local
 from gateway.core.form import Field
 from gateway.core.receipts import display
 from gateway.services.rooms import LiveRoom
-from gateway.web.negotiation import Language
-from gateway.web.rendering import wave_name
+from gateway.web.facts import opening
 from gateway.web.texts import Speech
 
 INPUT_TYPES = {"birth-date": "date", "phone": "tel", "email": "email"}
-AUTOCOMPLETE = {"phone": "tel", "email": "email"}
+AUTOCOMPLETE = {"phone": "tel", "email": "email", "birth-date": "bday"}
 NUMERIC = frozenset({"nik", "digits"})
+NIK_DIGITS = 16
+SEPARATORS = str.maketrans("", "", " .-")  # what people put into numbers to read them
 BUTTONS: Mapping[str, Sequence[str]] = {
+    "join": ["join"],
+    "open": ["join"],
     "prequeue": ["leave"],
     "waiting": ["leave"],
     "called": ["claim", "leave"],
     "admitted": ["extend", "leave"],
     "paused": ["leave"],
     "left": ["join"],
-    "missed": [],
+    "missed": ["join"],
 }
+Texts = Mapping[str, str]  # by name, with all that is fixed filled in
+View = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -34,116 +40,143 @@ class Filled:
     codes: Mapping[str, str] = field(default_factory=dict)  # field -> error code
 
 
-def outside(board: Mapping[str, Any], says: Speech, room: LiveRoom) -> dict[str, Any]:
+def outside(board: Mapping[str, Any], texts: Texts, says: Speech, room: LiveRoom) -> View:
     """Return the page of somebody without a ticket."""
     phase = str(board["phase"])
-    view = _simple(phase if phase != "open" else "scheduled", says, room)
+    state = "join" if phase == "prequeue" else phase
+    view = _simple(state, texts)
     if phase == "open":
-        left = says(
-            "waiting.left", left=says.number(board["places_left"]), quota=_quota(room, says)
-        )
-        view |= {
-            "title": f"{room.programme.name[says.language]}: {wave_name(room, says)}",
-            "lines": [says("join.now"), left],
-        }
-    elif phase == "prequeue":
-        view["lines"] = [says("join.text")]
+        view["lines"] = [_left(board, texts, says), texts["open.text"], texts["selection"]]
     if phase in {"scheduled", "prequeue"}:
-        view["lines"] += _before(says, room)
-    view["buttons"] = ["join"] if phase in {"open", "prequeue"} else []
+        view |= _before(board, texts, says, room)
+    if phase in {"paused", "recovering"}:  # nobody's place: what is said of it is for its holder
+        view["buttons"] = []
     return view | {"message": board["message"], "poll_s": float(board["poll_s"])}
 
 
-def inside(place: Mapping[str, Any], says: Speech, room: LiveRoom) -> dict[str, Any]:
-    """Return the page of a ticket's holder."""
+def inside(
+    place: Mapping[str, Any], texts: Texts, says: Speech, room: LiveRoom, receipt_state: str
+) -> View:
+    """Return the page of a ticket's holder; ``receipt_state`` is what became of its registration."""
     state = str(place["state"])
     if state == "registered":
-        title = says("recorded.title", wave=wave_name(room, says))
-        return {
-            "state": state, "title": title, "lines": [says("recorded.text")], "buttons": [],
-            "message": "", "poll_s": 0.0, "receipt": display(place["receipt"]),
+        known = receipt_state if receipt_state in {"received", "recorded"} else "rejected"
+        poll_s = 2.0 if known == "received" else 0.0
+        return _simple(known, texts) | {
+            "state": state, "buttons": [], "message": "", "poll_s": poll_s,
+            "receipt": display(place["receipt"]),
         }  # fmt: skip
-    view = _simple(state, says, room)
+    view = _simple(state, texts)
     if state == "prequeue":
-        view["lines"] += _before(says, room)
+        view |= _before(place, texts, says, room)
     elif state == "waiting":
-        view["lines"] = _wait_lines(place, says, room)
+        view |= _wait_lines(place, texts, says)
     elif state == "called":
-        view["lines"] = [says("called.go")]
+        view["lines"] = [texts["called.go"]]
     elif state == "admitted":
-        zone = room.programme.zone
-        until = place["expires_at"][11:16].replace(":", says.colon)
-        view["lines"] = [says("admitted.text", t=until, zone=zone)]
-        if not place["extensions_left"]:
-            view["buttons"] = ["leave"]
+        view |= _turn(place, texts, says)
     return view | {"message": place["message"], "poll_s": float(place["poll_s"])}
 
 
-def _simple(state: str, says: Speech, room: LiveRoom) -> dict[str, Any]:
-    snapshot, zone = room.current(), room.programme.zone
-    values = {
-        "wave": wave_name(room, says),
-        "when": says.when(
-            snapshot.closes_at_us if state == "closed" else snapshot.opens_at_us, zone
-        ),
-    }
-    text = says(f"{state}.text", **values) if state != "admitted" else ""
+def _simple(state: str, texts: Texts) -> View:
+    line = texts.get(f"{state}.text", "")
     return {
         "state": state,
-        "title": says(f"{state}.title", **values),
-        "lines": [text] if text else [],
+        "title": texts[f"{state}.title"],
+        "tab": "",
+        "big": "",
+        "lines": [line] if line else [],
         "buttons": list(BUTTONS.get(state, [])),
     }
 
 
-def _before(says: Speech, room: LiveRoom) -> list[str]:
-    return [says.zones(room.current().opens_at_us), room.programme.prepare[says.language]]
-
-
-def _wait_lines(place: Mapping[str, Any], says: Speech, room: LiveRoom) -> list[str]:
-    lines = [says("waiting.status", ahead=says.number(place["ahead"]))]
-    if place["eta_s"]:
-        low, high = place["eta_s"]
-        now_us, zone = room.now_us(), room.programme.zone
-        times = [says.hour(local(now_us + 1_000_000 * seconds, zone)) for seconds in (low, high)]
-        lines.append(
-            says("waiting.eta", a=times[0], b=times[1], zone=zone, m1=low // 60, m2=-(-high // 60))
-        )
-    else:
-        lines.append(says("waiting.unknown"))
-    if place["outlook"] == "unlikely":
-        lines.append(says("waiting.unlikely"))
-    return [*lines, says("waiting.text"), says(f"selection.{room.programme.selection}")]
-
-
-def _quota(room: LiveRoom, says: Speech) -> str:
-    return says.number(room.policy.quota)
-
-
-def form_of(room: LiveRoom, language: Language, says: Speech, filled: Filled) -> dict[str, Any]:
-    """Return the form's part of the page; the identity number is typed anew after an error."""
-    fields = [_shown(each, language) for each in room.programme.fields]
-    errors = {each.name: "" for each in room.programme.fields}
-    errors |= {name: says(f"error.{code}") for name, code in filled.codes.items() if name in errors}
-    values = {each.name: filled.values.get(each.name, "") for each in room.programme.fields}
+def _before(document: Mapping[str, Any], texts: Texts, says: Speech, room: LiveRoom) -> View:
+    """Say when it opens, by the server's clock, and what to prepare."""
+    state = str(
+        document.get("state") or ("join" if document["phase"] == "prequeue" else "scheduled")
+    )
+    left_s = max(0, (room.current().opens_at_us - room.now_us()) // 1_000_000)
+    time = f"{left_s // 3600}:{left_s // 60 % 60:02}:{left_s % 60:02}"
+    now = says.hour(local(room.now_us(), room.programme.zone))
     return {
-        "fields": fields,
-        "errors": errors,
-        "values": values,
+        "big": texts["countdown"].format(time=time),
+        "lines": [texts[f"{state}.text"], texts["clock"].format(time=now), opening(room, says)],
     }
 
 
-def _shown(each: Field, language: Language) -> dict[str, Any]:
+def _wait_lines(place: Mapping[str, Any], texts: Texts, says: Speech) -> View:
+    ahead = says.number(place["ahead"])
+    time = texts["waiting.unknown"]
+    if place["eta_s"]:
+        low, high = place["eta_s"]
+        times = {"a": says.after(place["at"], low), "b": says.after(place["at"], high)}
+        minutes = {"m1": says.number(low // 60), "m2": says.number(-(-high // 60))}
+        time = texts["waiting.eta"].format(**times, **minutes)
+    position = texts["waiting.place"].format(position=says.number(place["position"] + 1))
+    lines = [
+        f"{texts['waiting.status'].format(ahead=ahead)} {time}",
+        f"{position} {_left(place, texts, says)}",
+    ]
+    if place["outlook"] == "unlikely":
+        lines.insert(1, texts["waiting.unlikely"])
+    return {
+        "tab": texts["waiting.tab"].format(ahead=ahead),
+        "lines": [*lines, texts["waiting.text"], texts["selection"]],
+    }
+
+
+def _turn(place: Mapping[str, Any], texts: Texts, says: Speech) -> View:
+    until, left_s = place["expires_at"], _seconds_between(place["at"], place["expires_at"])
+    text = texts["admitted.text"].format(
+        t=until[11:16].replace(":", says.colon), m=max(0, -(-left_s // 60))
+    )
+    buttons = BUTTONS["admitted"] if place["extensions_left"] else ["leave"]
+    return {"lines": [text, texts["admitted.more"]], "buttons": list(buttons)}
+
+
+def _seconds_between(earlier: str, later: str) -> int:
+    return round((datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds())
+
+
+def _left(document: Mapping[str, Any], texts: Texts, says: Speech) -> str:
+    left, quota = says.number(document["places_left"]), says.number(document["quota"])
+    return texts["waiting.left"].format(places_left=left, quota=quota)
+
+
+def form_of(room: LiveRoom, says: Speech, filled: Filled) -> View:
+    """Return the form's part of the page, with what was typed where something is wrong."""
+    fields = [_shown(each, says) for each in room.programme.fields]
+    return {
+        "fields": fields,
+        "errors": {each["name"]: _error(each, says, filled) for each in fields},
+        "values": {each["name"]: filled.values.get(each["name"], "") for each in fields},
+    }
+
+
+def _error(shown: Mapping[str, Any], says: Speech, filled: Filled) -> str:
+    code = filled.codes.get(shown["name"])
+    if not code:
+        return ""
+    typed = filled.values.get(shown["name"], "")
+    counted = shown["numeric"] and typed
+    return says(f"error.{code}") + (
+        f" {says('form.typed', n=len(typed.translate(SEPARATORS)))}" if counted else ""
+    )
+
+
+def _shown(each: Field, says: Speech) -> View:
     return {
         "name": each.name,
-        "label": each.label[language],
-        "hint": each.hint.get(language, ""),
+        "kind": each.kind,
+        "label": says.of(each.label),
+        "hint": says.of(each.hint) if any(each.hint.values()) else "",
         "required": each.required,
         "type": INPUT_TYPES.get(each.kind, "text"),
         "numeric": each.kind in NUMERIC,
+        "length": NIK_DIGITS if each.kind == "nik" else each.max_length,
         "autocomplete": AUTOCOMPLETE.get(each.kind, ""),
         "choices": [
-            {"value": choice.value, "label": choice.label[language]} for choice in each.choices
+            {"value": choice.value, "label": says.of(choice.label)} for choice in each.choices
         ],
     }
 
@@ -152,5 +185,5 @@ def tidied(room: LiveRoom, name: str, value: str) -> str:
     """Take out what people put into numbers to read them: spaces, dots and dashes."""
     kinds = {each.name: each.kind for each in room.programme.fields}
     if kinds.get(name) in NUMERIC:
-        return value.translate(str.maketrans("", "", " .-"))
+        return value.translate(SEPARATORS)
     return value

@@ -60,6 +60,9 @@ class Story:
     passes: list[tuple[int, int]] = field(default_factory=list)  # (instant, position), as issued
     arrived: dict[int, int] = field(default_factory=dict)  # position -> came when called already
     unserved: list[int] = field(default_factory=list)  # positions called long before the end
+    stocks: list[float] = field(
+        default_factory=list
+    )  # of a real run: called and there, beside the aim
     asks: list[int] = field(default_factory=list)  # requests in each second after the opening
 
 

@@ -16,6 +16,7 @@ from gateway import cli, compose, supervise
 from gateway.core.shedding import DEFAULTS, Rank, Signals, Thresholds
 from gateway.web.gate import Gate
 from gateway.web.lane import Lane
+from gateway.web.lane_acts import ActRoute
 from gateway.web.problems import Problem
 
 SEAMS: dict[str, Any] = vars(compose)
@@ -65,6 +66,11 @@ def shed_by_middleware() -> None:
         return made[0]
 
     SEAMS.update(public_app=app, make_lane=lane)
+    ActRoute.begin = _left_to_aiohttp  # type: ignore[assignment, method-assign]
+
+
+def _left_to_aiohttp(*_: Any) -> None:
+    """Begin no act in the lane: no middleware would see it."""
 
 
 def main() -> None:

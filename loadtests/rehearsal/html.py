@@ -24,7 +24,7 @@ td, th { text-align: left; padding: .2rem .8rem .2rem 0; vertical-align: top }
 .no { color: #b00020; font-weight: bold } svg { max-width: 100%; height: auto }
 </style></head><body>
 <h1>{{ title }}</h1>
-<p>{{ machine }}</p>
+<p>{{ summary }}</p>
 <p><strong{% if code %} class="no"{% endif %}>{{ verdict }}</strong></p>
 <table>{% for each in findings %}
 <tr><td{% if not each.kept %} class="no"{% endif %}>{{ "kept" if each.kept else "BROKEN" }}</td>
@@ -58,7 +58,7 @@ def write(seen: Seen, run: Path, folder: Path) -> Path:
         .from_string(PAGE)
         .render(
             title=f"Rehearsal: {seen.scenario.name}, {seen.totals.requests:,} requests",
-            machine=machine(),
+            summary=summary(seen),
             code=exit_code(seen.evidence),
             verdict=last_line(seen.evidence).strip(),
             findings=findings(seen.evidence),
@@ -78,11 +78,30 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {memory:.0f} GiB, {datetime.now(UTC):%d %B %Y}"
 
 
+def summary(seen: Seen) -> str:
+    """Return the run in one sentence, for the documents."""
+    evidence, totals = seen.evidence, seen.totals
+    troubled = "".join(f", {name}" for name in evidence.troubles)
+    peak = max(counts["requests"] for counts in totals.seconds.values())
+    place_ms, submit_ms = (
+        totals.times(name=name).quantile_ms(0.99) for name in ("place", "submit")
+    )
+    return (
+        f"Rehearsed on {machine()} (`{seen.scenario.name}`, {seen.store}{troubled}): "
+        f"{totals.requests:,} requests by {seen.scenario.people:,} people in "
+        f"{totals.ended_s - totals.began_s:,.0f} s, at most {peak:,} in one; "
+        f"p99 of places {place_ms:.0f} ms, "
+        f"of registrations {submit_ms:.0f} ms; {len(evidence.rows):,} registered; "
+        f"{last_line(evidence).strip()}."
+    )
+
+
 def figures(seen: Seen) -> dict[str, Any]:
     """Return the figures of a run."""
     evidence, totals = seen.evidence, seen.totals
     before, inside, after = punctuality(evidence.terms, evidence.passes, evidence.stops_us)
     return {
+        "summary": summary(seen),
         "profile": seen.scenario.name,
         "people": seen.scenario.people,
         "seed": seen.scenario.seed,

@@ -20,6 +20,7 @@ from loadtests.system import Gateway
 SLOW_OF_SECOND = 0.8  # for which the store's lock is held: a fifth of its time is left
 CTL_S_MAX = 20.0
 LOOK_S, BACK_S_MAX = 0.2, 60.0
+SNAPSHOT_S = 0.6  # older than that no board is
 RAISED_BY_ONE_OF = 10
 
 
@@ -72,7 +73,7 @@ class Maker(threading.Thread):
             "kill-redis": lambda _: self._kill_redis(),
             "slow-store": self._slow,
             "pause": self._pause,
-            "raise-quota": lambda _: self._ctl("set", f"quota={raised(self._quota)}"),
+            "raise-quota": lambda _: self._raise(f"{raised(self._quota)}"),
         }
         threads = []
         for name in self._names:
@@ -114,19 +115,21 @@ class Maker(threading.Thread):
 
     def _kill_redis(self) -> bool:
         """Kill it, and see when somebody is admitted again."""
-        began_s, before = time.time(), self._admitted()
+        before, began_s = self._admitted(), time.time()
         killed = self._kill("valkey")
-        while not self._stop_wanted.wait(LOOK_S) and time.time() - began_s < BACK_S_MAX:
-            if self._admitted() > before:
+        self._stop_wanted.wait(SNAPSHOT_S)  # what was admitted before is told until then
+        before = admitted = max(before, self._admitted())
+        while admitted <= before and time.time() - began_s < BACK_S_MAX:
+            if self._stop_wanted.wait(LOOK_S):
                 break
+            admitted = self._admitted()
         self.stops_s.append((began_s, time.time()))
         self._say(f"kill-redis: {time.time() - began_s:.1f} s later somebody was admitted again")
         return killed
 
     def _admitted(self) -> int:
         with contextlib.suppress(OSError, ValueError):
-            board = self._gateway.board()
-            return 0 if board["stale"] else int(board["admitted"])
+            return int(self._gateway.board()["admitted"])
         return 0
 
     def _slow(self, trouble: Trouble) -> bool:
@@ -147,6 +150,9 @@ class Maker(threading.Thread):
         resumed = self._ctl("resume")
         self.stops_s.append((began_s, time.time()))
         return paused and resumed
+
+    def _raise(self, quota: str) -> bool:
+        return self._ctl("set", f"quota={quota}", "--confirm", quota)
 
     def _ctl(self, *words: str) -> bool:
         credential = self._gateway.data / "secrets" / "ctl.credential"

@@ -1,6 +1,10 @@
-"""A real Chromium for browser tests: Debian's, driven by Playwright."""
+"""A real Chromium for browser tests: Debian's, driven by Playwright. And every state to look at."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +15,8 @@ FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-SCREENS = Path(__file__).parents[2] / "build" / "screens"
+ROOT = Path(__file__).parents[2]
+SCREENS = ROOT / "build" / "screens"
 
 
 @pytest.fixture(scope="module")
@@ -24,3 +29,27 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="module")
+def preview_url() -> Iterator[str]:
+    """Yield the address at which `gateway preview` shows every state."""
+    command = [
+        sys.executable,
+        "-m",
+        "gateway",
+        "preview",
+        "--port",
+        "0",
+        "--programme",
+        "prakerja-2020",
+    ]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        yield line.split()[4].removesuffix("/preview")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0

@@ -49,6 +49,21 @@ def a_page(browser: Browser, language: str, *, script: bool = True) -> Page:
     return page
 
 
+def on_a_slow_phone(page: Page) -> None:
+    """Make the tab as slow as a cheap phone in a crowd: 400 kbit/s, 300 ms, a quarter of the processor."""
+    session = page.context.new_cdp_session(page)
+    session.send(
+        "Network.emulateNetworkConditions",
+        {
+            "offline": False,
+            "latency": 300,
+            "downloadThroughput": 50_000,
+            "uploadThroughput": 25_000,
+        },
+    )
+    session.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+
+
 def shoot(page: Page, name: str) -> None:
     page.screenshot(path=SCREENS / f"{name}.png", full_page=True)
 
@@ -61,6 +76,8 @@ def fill(page: Page, nik: str, name: str) -> None:
 @pytest.mark.parametrize("language", ["id", "en"])
 def test_with_script(browser: Browser, running_gateway: RunningGateway, language: str) -> None:
     words, page = WORDS[language], a_page(browser, language)
+    if language == "id":
+        on_a_slow_phone(page)
     page.goto(f"{running_gateway.public_url}/")
     shoot(page, f"{language}-home")
     page.click(f'a[href="/waves/{running_gateway.wave}"]')
@@ -159,6 +176,22 @@ def test_leaving_gives_the_place_up_and_joining_again_gives_another(
     expect(page.locator("h1")).to_have_text(words["left"])
     page.click(f"button:has-text('{words['again']}')")
     expect(page.locator("h1")).to_have_text(words["turn"])
+
+
+def test_five_tabs_and_a_double_press_are_one_place(
+    browser: Browser, running_gateway: RunningGateway
+) -> None:
+    words, first = WORDS["en"], a_page(browser, "en")
+    wave = f"{running_gateway.public_url}/waves/{running_gateway.wave}"
+    board = f"{running_gateway.public_url}/v1/waves/{running_gateway.wave}/board"
+    first.goto(wave)
+    issued = call(board)[1]["issued"]
+    first.dblclick(f"button:has-text('{words['join']}')")
+    expect(first.locator("h1")).to_have_text(words["turn"])
+    for tab in [first.context.new_page() for _ in range(4)]:
+        tab.goto(wave)
+        expect(tab.locator("h1")).to_have_text(words["turn"])
+    assert call(board)[1]["issued"] == issued + 1
 
 
 def test_a_place_moves_to_another_device_by_its_link(

@@ -108,7 +108,7 @@ class Caller(threading.Thread):
             self.told.given_back += self.script("leave", number, number) == ["left"]
 
     def tick(self, turn: int) -> None:
-        self.told.outstanding.append(self.script("tick", *range(150))[14])
+        self.told.outstanding.append(self.script("tick", *range(150))[15])
 
     def accept(self, turn: int) -> None:
         if not self.held:

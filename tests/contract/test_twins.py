@@ -63,6 +63,7 @@ SEEDED_BUGS = {
     "I-17 a forward clock step is not clamped": (", STEP_US_MAX)", ", 1e18)"),
     "I-17 a backward clock step counts": ("math.max(now_us - room.last_us, 0)", "now_us - room.last_us"),
     "I-17 a backward clock step is waited for": ("room.last_us = now_us", "room.last_us = math.max(room.last_us, now_us)"),
+    "F-19 the furthest goes back with the clock": ("math.max(now_us, room.furthest_us + elapsed_us)", "now_us"),
     "I-18 every call refills": ("math.max(now_us - room.last_us, 0)", "math.max(now_us - room.last_us, 100000)"),
     "I-19 a whole burst is kept for those in front": ("math.max(2, math.ceil(rate_in_force(room) * RETRY_US_MIN / TOKEN))", "room.burst"),
     "I-20 form cap forgotten": ("or room.outstanding >= room.form_cap", ""),

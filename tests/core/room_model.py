@@ -52,6 +52,7 @@ class Model:
         self.uncounted = 0  # endings that a recovery did not know of
         self.usable_us = 0  # true time in which the room could accept; never less than its clock
         self.wave_us = 0  # the same in clamped steps, exactly
+        self.furthest_us = 0
         self.tokens, self.tokens_empty = policy.burst * TOKEN, 0  # I-16; I-21: empty at the start
 
     def expect(self, promise: str, holds: object, detail: object = "") -> None:
@@ -87,6 +88,7 @@ class Model:
     def stepped(self, now_us: int, room: Room) -> None:
         """Follow a step that the room has just made."""
         elapsed_us, self.last_us = min(max(now_us - self.last_us, 0), SECOND_US), now_us
+        self.furthest_us = max(now_us, self.furthest_us + elapsed_us)
         if not self.frozen:
             self.wave_us += elapsed_us
         self.expect("I-17", room.clock_us == self.wave_us, "wave clock")
@@ -115,6 +117,7 @@ class Model:
         """Judge what a tick did to ``called`` and to the passes."""
         self.expect("I-26", snapshot.called >= self.called, "called went back")
         self.called = max(self.called, snapshot.called)
+        self.expect("F-19", snapshot.furthest_us == self.furthest_us, "the clock if never set back")
         for number in sorted(self.held.keys() - room.passes.keys()):
             pass_ = self.held.pop(number)
             aged = room.clock_us - pass_.wave_us >= pass_.life_us

@@ -85,6 +85,14 @@ def test_before_opening_all_wake_once_spread_behind_it(share: float) -> None:
     assert 100 < wake <= 161
 
 
+@given(st.integers(0, 2_000_000), st.floats(100, 100_000))
+def test_an_overdue_opening_is_asked_for_inside_the_budget(waiting: int, budget: float) -> None:
+    shares = [nth / 100 for nth in range(100)]
+    intervals_s = [pacing.overdue_poll_s(waiting, budget, share) for share in shares]
+    assert min(intervals_s) >= 0.85 * pacing.POLL_S_MIN
+    assert sum(waiting / 100 / interval_s for interval_s in intervals_s) <= budget
+
+
 def test_the_outlook_counts_those_in_front() -> None:
     assert pacing.outlook(10, 0, 1.0) == "full"
     assert pacing.outlook(10, 11, 1.0) == "likely"

@@ -12,6 +12,7 @@ from tests.faults.schedules import CLOCKS, LOSSES
 
 AGAIN_S_MAX = 30.0
 GRAIN_S = 0.002
+GATHERING_S_MAX = 10.0  # before an opening that is as near as it is in these runs
 Faults = Iterator[str]
 
 
@@ -230,6 +231,17 @@ def clocks_do_not_end_what_stands(history: History) -> Faults:
             yield f"{len(ended)} passes ended by a step of the clock"
 
 
+def nobody_is_sent_away_by_a_clock(history: History) -> Faults:
+    """F-19:"""
+    waits_s = [
+        float(event.document["poll_s"])
+        for event in history.of("place")
+        if event.document.get("state") == "prequeue"
+    ]
+    if waits_s and max(waits_s) > GATHERING_S_MAX:
+        yield f"told to come to an opening within seconds in {max(waits_s):.0f} s"
+
+
 CHECKS: tuple[Callable[[History], Faults], ...] = (
     every_receipt_is_recorded_once,
     what_is_lost_is_counted,
@@ -246,4 +258,5 @@ CHECKS: tuple[Callable[[History], Faults], ...] = (
     nothing_fails_inside,
     it_accepts_again,
     clocks_do_not_end_what_stands,
+    nobody_is_sent_away_by_a_clock,
 )

@@ -55,8 +55,7 @@ LOSSES = frozenset({Kind.EMPTIED, Kind.ROLLED_BACK})  # Redis forgets what it ha
 LINKS = frozenset({Kind.LINK_SLOW, Kind.LINK_HANG, Kind.LINK_CUT, Kind.LINK_DEAF,
                    Kind.LINK_CUT_REPLIES})  # fmt: skip
 CLOCKS = frozenset({Kind.CLOCK_FORWARD, Kind.CLOCK_BACK})
-# Before the opening a step moves the opening itself: visitors are told to come back in minutes.
-CLOCKS_FROM_S = 1.8
+CLOCKS_EARLIER_S = 0.7  # than other faults: some steps come before the opening
 SERVED = frozenset({Kind.KILL_STORE, Kind.STOP_STORE})  # where the store is a server
 LENGTHS_S = {  # where a length other than this one means something else
     Kind.LINK_SLOW: (0.5, 1.5),
@@ -144,7 +143,7 @@ def make(seed: int, only: Sequence[Kind] = (), store: Store = Store.SQLITE) -> S
 
 def _fault(dice: Random, kind: Kind, at_s: float) -> Fault:
     if kind in CLOCKS:
-        at_s = max(at_s, CLOCKS_FROM_S)
+        at_s = max(0.0, at_s - CLOCKS_EARLIER_S)
     low_s, high_s = LENGTHS_S.get(kind, (0.1, 1.5))
     length_s = dice.uniform(low_s, high_s)
     return Fault(round(at_s, 2), kind, dice.randrange(2), round(length_s, 2))

@@ -142,6 +142,12 @@ def a_pass_ended_by_the_clock(history: History) -> None:
     history.events.append(event(6, "register", 9.0, 410, type="x/pass-ended"))
 
 
+def an_appointment_in_minutes(history: History) -> None:
+    history.events.append(
+        event(6, "place", 9.0, 200, number=6, position=None, state="prequeue", poll_s=282.0)
+    )
+
+
 @pytest.mark.parametrize(
     ("promise", "spoil"),
     [
@@ -165,6 +171,7 @@ def a_pass_ended_by_the_clock(history: History) -> None:
         ("I-51:", nobody_served_again),
         ("I-51:", a_backlog_that_stays),
         ("I-38, F-19:", a_pass_ended_by_the_clock),
+        ("F-19:", an_appointment_in_minutes),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )

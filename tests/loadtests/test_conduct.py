@@ -279,6 +279,19 @@ def test_a_pass_is_extended_before_it_ends_while_the_form_is_filled_in() -> None
     assert len(told.asks("extend")) == 2, "no third time"
 
 
+@pytest.mark.parametrize(
+    ("ends_at", "outcome"),
+    [("1970-01-01T00:16:45+00:00", Outcome.LATE), ("1970-01-01T01:00:00+00:00", Outcome.FAILED)],
+)
+def test_who_is_too_late_for_its_pass_was_told_so_and_nobody_else_is(
+    ends_at: str, outcome: Outcome
+) -> None:
+    claimed = Answer(201, {"pass": "p", "expires_at": ends_at})
+    ended = {"extend": [Answer(409)], "submit": [Answer(410)]}
+    told = Told({"claim": [claimed], **ended})
+    assert told.lead(person_with(form_s=60.0)) is outcome
+
+
 @pytest.mark.parametrize("silently", [True, False])
 def test_whose_patience_ends_leaves_before_its_turn(silently: bool) -> None:
     person = person_with(patience_s=3.0, leaves_silently=silently)

@@ -2,6 +2,8 @@
 
 import random
 from collections.abc import Generator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,10 +15,14 @@ from tests.loadtests.told import SEED, SMOKE, USUAL, person_with
 RESTED = Answer(0)
 
 
+def traveller(way: Way, pass_: str = "") -> Any:
+    return SimpleNamespace(person=person_with(), pass_=pass_, live=lambda: way)
+
+
 def test_whoever_is_due_is_taken_the_longest_due_first_and_nobody_before() -> None:
     dice, diary = random.Random(SEED), Diary()
     due_s = [dice.uniform(0, 100) for _ in range(500)]
-    lives = {each: Life(_waiting(), "patient") for each in due_s}
+    lives = {each: Life(traveller(_waiting())) for each in due_s}
     for each, life in lives.items():
         diary.add(each, life)
     taken = list(diary.take(50.0))
@@ -32,7 +38,7 @@ def _waiting() -> Way:
 
 def test_lives_that_are_due_together_are_taken_as_they_were_added() -> None:
     diary = Diary()
-    lives = [Life(_waiting(), "patient") for _ in range(20)]
+    lives = [Life(traveller(_waiting())) for _ in range(20)]
     for life in lives:
         diary.add(1.0, life)
     assert [life for _, life in diary.take(1.0)] == lives
@@ -54,11 +60,20 @@ def test_a_life_is_carried_to_its_next_wait_and_to_its_end() -> None:
         asked.append(each.name)
         return USUAL[each.name]
 
-    life = Life(_page(), "patient")
+    life = Life(traveller(_page()))
     assert carry(life, ask, RESTED) == 3.0
     assert asked == ["page"]
     assert carry(life, ask, RESTED) is None
     assert asked == ["page", "board", "place"]
+
+
+def test_who_was_told_to_look_again_later_waits_at_the_end_unless_it_was_admitted() -> None:
+    diary = Diary()
+    diary.add(1.0, Life(traveller(_waiting())))  # late
+    diary.add(9.0, Life(traveller(_waiting())))
+    diary.add(9.0, Life(traveller(_waiting(), pass_="p")))
+    diary.add(9.0, lambda: Life(traveller(_waiting())))  # has not come yet
+    assert diary.waiting(5.0) == 1
 
 
 def test_every_device_has_a_life_of_its_own_and_a_bot_has_one() -> None:

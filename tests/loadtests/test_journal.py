@@ -113,11 +113,13 @@ def test_the_tallies_of_all_processes_are_one(tmp_path: Path) -> None:
         tally.count("patient", "join", "201", -0.5, 10.0 + index)
         tally.count("bot", "join", "shed", 0.5, 1.0)
         tally.count("bot", "place", "0", 0.5, 1.0)
-        write_tally(tmp_path, tally.document(lives=3, began_s=1.0 + index, ended_s=9.0), index)
+        document = tally.document(lives=3, waiting=1, began_s=1.0 + index, ended_s=9.0)
+        write_tally(tmp_path, document, index)
     assert read_totals(tmp_path, 3) is None, "one has not come to its end"
     totals = read_totals(tmp_path, 2)
     assert totals is not None
-    assert (totals.lives, totals.began_s, totals.ended_s) == (6, 1.0, 9.0)
+    assert (totals.lives, totals.waiting) == (6, 2)
+    assert (totals.began_s, totals.ended_s) == (1.0, 9.0)
     assert totals.requests == 4, "sent and answered"
     assert totals.words(name="join") == {"201": 2, "shed": 2}
     assert totals.words(habit="bot") == {"shed": 2, "0": 2}

@@ -18,6 +18,7 @@ from gateway.programmes import load_programmes
 from loadtests import run
 from loadtests.journal import Tally, Totals
 from loadtests.options import LOADTEST, REHEARSAL, parse
+from loadtests.order import not_overtaken
 from loadtests.pace import punctuality, told_true
 from loadtests.promises import within_rate
 from loadtests.rehearsal.html import PAGE, write
@@ -28,8 +29,8 @@ from loadtests.rehearsal.trouble import TROUBLES, USUAL, Maker, raised
 from loadtests.report import Seen, page
 from loadtests.stores import store_of
 from loadtests.system import Gateway
-from tests.loadtests.test_verdict import SECOND_US, TERMS, a_clean_run
-from tests.loadtests.told import SMOKE
+from tests.loadtests.test_verdict import SECOND_US, TERMS, a_clean_run, overtaken
+from tests.loadtests.told import DRAW, SMOKE
 from tests.support import wait_for
 
 PARENT = """
@@ -171,6 +172,17 @@ def test_what_a_repeated_answer_tells_after_a_stop_is_no_instant_of_issue() -> N
     assert within_rate(TERMS, passes, [(0, 1)]).kept
 
 
+def test_who_is_called_when_many_have_piled_up_may_be_served_after_so_many_more() -> None:
+    clean = a_clean_run()
+    passes = overtaken(clean)
+    assert not not_overtaken(TERMS, passes, DRAW).kept
+    called_us = passes[10].called_at_us
+    stop_us = (called_us - 3 * SECOND_US, called_us - 2 * SECOND_US)
+    assert not not_overtaken(TERMS, passes, DRAW, [stop_us]).kept, "they are gone by then"
+    stop_us = (called_us - 3 * SECOND_US, called_us - SECOND_US)
+    assert not_overtaken(TERMS, passes, DRAW, [stop_us]).kept
+
+
 def a_seen_run() -> Seen:
     tally = Tally()
     for at_s in (-1.0, 0.5, 3.5):
@@ -211,6 +223,7 @@ def test_the_report_holds_verdict_plots_and_figures_beside_locusts_own(tmp_path:
     assert "{{" not in html
     figures = json.loads((folder / "figures.json").read_text())
     assert figures["exit_code"] == 0
+    assert "(`smoke`, PostgreSQL, kill-door): 6 requests by 1,000 people" in figures["summary"]
     assert figures["requests"] == 6
     assert figures["waits"] == {"before": 0, "inside": 90, "after": 0}
     assert (folder / "locust.html").exists()

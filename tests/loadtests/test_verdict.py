@@ -31,7 +31,8 @@ def a_clean_run() -> Evidence:
     instants_us = [SECOND_US + max(0, n - 1) * SECOND_US // 10 for n in range(90)]
     return Evidence(
         terms=TERMS,
-        lives=100,
+        lives=103,
+        waiting=3,
         held=[*held, *held[:5]],
         passes=[_pass(position, at_us) for position, at_us in enumerate(instants_us)],
         joins=[Joined(n, n * 1_000, n * 1_000 + 1_500) for n in range(100)],

@@ -27,7 +27,8 @@ def observe(live: LiveRoom, told: Snapshot, called_per_s: int, *, stock: int) ->
     for second in range(1, 31):
         live.observe(
             replace(
-                told, clock_us=second * 1_000_000, now_us=told.now_us + second * 1_000_000,
+                told, clock_us=second * 1_000_000,
+                now_us=told.now_us + second * 1_000_000, furthest_us=told.now_us + second * 1_000_000,
                 called=1_000 + second * called_per_s, near=10_000 + second * called_per_s, stock=stock,
             )
         )  # fmt: skip
@@ -68,6 +69,14 @@ def test_right_after_the_opening_no_pace_is_told() -> None:
     live, told = a_room()
     for second in range(1, 10):
         now_us = told.now_us + second * 1_000_000
-        live.observe(replace(told, clock_us=second * 1_000_000, now_us=now_us, called=600 * second))
+        live.observe(
+            replace(
+                told,
+                clock_us=second * 1_000_000,
+                now_us=now_us,
+                furthest_us=now_us,
+                called=600 * second,
+            )
+        )
     assert live.advance.per_s() is not None
     assert live.pace_per_s() is None

@@ -5,17 +5,27 @@ import gzip
 import hashlib
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from gateway.core.look import Look
+from gateway.core.receipts import make
 from gateway.core.snapshot import Phase
+from gateway.ports import Standing
+from gateway.preview_house import preview_app
+from gateway.preview_states import STATES
+from gateway.programmes import load_programmes
+from gateway.web.facts import DRAW_TEXTS, FORM_TEXTS, ROOM_TEXTS, WAIT_TEXTS
 from gateway.web.rendering import Pages
 from gateway.web.texts import LANGUAGES, speech
 from tests.web import house
 
 Client = TestClient[web.Request, web.Application]
+PROGRAMMES = Path(__file__).parents[2] / "config" / "programmes"
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -27,6 +37,23 @@ def test_no_language_lacks_a_text_and_none_has_one_too_many() -> None:
         for name, text in texts.items():
             assert text, f"{language}: {name} is empty"
             assert set(PLACEHOLDER.findall(text)) == set(PLACEHOLDER.findall(first[name])), name
+
+
+def test_scripts_are_given_every_text_they_ask_for() -> None:
+    scripts = PROGRAMMES.parents[1] / "gateway" / "web" / "pages" / "scripts"
+    given = {
+        "room": (*ROOM_TEXTS, *WAIT_TEXTS), "wait": (*ROOM_TEXTS, *WAIT_TEXTS),
+        "form": FORM_TEXTS, "proof": DRAW_TEXTS,
+    }  # fmt: skip
+    for name, texts in given.items():
+        asked = re.findall(r"'([a-z]+\.[a-z.]+)'", (scripts / f"{name}.js").read_text("utf-8"))
+        known = {
+            text
+            for text in speech("en").texts
+            if text in texts or text.startswith(tuple(t for t in texts if t.endswith(".")))
+        }
+        assert asked, name
+        assert {text for text in asked if not text.endswith(".")} <= known, name
 
 
 def test_every_field_error_has_a_text() -> None:
@@ -103,6 +130,104 @@ async def test_the_page_fits_into_the_first_flight(
     assert len(gzip.compress(await answer.read(), 9)) + head < 14_000
 
 
+PAGE_BYTES_MAX = 5 * 1024
+POLL_BYTES_MAX = 300
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("file", sorted(PROGRAMMES.glob("*.toml")), ids=lambda path: path.stem)
+async def test_the_waiting_page_of_a_shipped_programme_weighs_5_kb_with_style_and_script(
+    file: Path, language: str
+) -> None:
+    (programme,) = load_programmes([file])
+    async with TestClient(TestServer(preview_app(programme, house.NOW_US))) as client:
+        answer = await client.get(
+            f"/waves/waiting?lang={language}", headers={"Accept-Encoding": "gzip"}
+        )
+        assert int(answer.headers["Content-Length"]) <= PAGE_BYTES_MAX
+
+
+async def test_a_poll_of_ones_place_weighs_300_bytes_in_every_state() -> None:
+    (programme,) = load_programmes([PROGRAMMES / "prakerja-2020.toml"])
+    async with TestClient(TestServer(preview_app(programme, house.NOW_US))) as client:
+        for name, state in STATES.items():
+            if state.inside and not state.trouble:
+                answer = await client.get(f"/v1/waves/{name}/place")
+                body = await answer.read()
+                assert len(body) - len(state.message.encode()) <= POLL_BYTES_MAX, name
+
+
+async def test_a_page_that_asks_again_by_itself_offers_to_stop_that(client: Client) -> None:
+    page = "/waves/wave-1/wait?lang=en"
+    answer = await client.get(page)
+    assert int(answer.headers["Refresh"]) >= 3
+    assert f'href="{page}&amp;auto=0"' in await answer.text()
+    still = await client.get(f"{page}&auto=0")
+    assert "Refresh" not in still.headers
+    assert f'href="{page}"' in await still.text()  # and to have it back
+
+
+async def test_what_is_asked_too_often_says_in_words_when_it_goes_on(
+    client: Client, a_house: house.House
+) -> None:
+    cookies = {"ticket.wave-1": a_house.ticket(30)}
+    for _ in range(12):
+        answer = await client.get(
+            "/waves/wave-1/wait?lang=en", cookies=cookies, headers={"Accept": "text/html"}
+        )
+    assert answer.status == 429
+    assert answer.headers["Refresh"] == answer.headers["Retry-After"]
+    text = await answer.text()
+    assert "This ticket refreshed too often. You keep your place." in text
+    assert "429" not in text
+
+
+async def test_errors_of_the_form_without_script_stand_beside_their_fields(
+    client: Client, a_house: house.House
+) -> None:
+    a_house.room.answers["look"] = Standing("admitted", expires_at_us=house.NOW_US + 600_000_000)
+    cookies = {"ticket.wave-1": a_house.ticket(5), "pass.wave-1": a_house.pass_(5)}
+    answer = await client.post(
+        "/waves/wave-1/wait?lang=en",
+        data={"action": "register", "nik": "3201 0145", "name": "Dewi", "email": ""},
+        cookies=cookies,
+    )
+    assert answer.status == 422
+    text = await answer.text()
+    assert "Things to fix: 1" in text
+    assert (
+        '<a href="#nik">nik: NIK must be the 16 digits on the ID card. You entered 8.</a>' in text
+    )
+    assert 'aria-describedby="nik-error"' in text
+    assert 'value="Dewi"' in text
+
+
+async def test_a_receipt_is_found_by_its_reference_and_a_slip_is_told(client: Client) -> None:
+    receipt = make(bytes(16))
+    typed = f" {receipt[:4]}-{receipt[4:].lower()} "
+    found = await client.get("/receipts", params={"reference": typed}, allow_redirects=False)
+    assert found.status == 303
+    assert found.headers["Location"].startswith(f"/v1/registrations/{receipt}")
+    wrong = await client.get("/receipts", params={"reference": "<b>", "lang": "en"})
+    assert wrong.status == 404
+    assert "Code not recognised" in await wrong.text()
+    assert "<b>&" not in await wrong.text()
+
+
+async def test_a_wave_that_is_over_tells_when_the_next_one_opens(
+    client: Client, a_house: house.House
+) -> None:
+    second = replace(house.PROGRAMME.waves[1], ordinal=2)
+    room = a_house.rooms.get("wave-2")
+    assert room is not None
+    room.wave = second
+    for each in a_house.rooms:
+        each.programme = replace(house.PROGRAMME, waves=(house.PROGRAMME.waves[0], second))
+    a_house.see(house.OPEN, phase=Phase.CLOSED)
+    text = await (await client.get("/waves/wave-1/wait?lang=en")).text()
+    assert "Wave 2 opens Saturday, 11 April 2020, 15:59 WIB." in text
+
+
 async def test_the_page_is_the_same_for_everybody_and_cached_by_its_etag(
     client: Client,
 ) -> None:
@@ -137,6 +262,27 @@ def test_personal_texts_are_escaped() -> None:
     body = Pages(()).html("problem.html", "en", title="<script>", text="a & b", refresh_s=0)
     assert b"<script>" not in body
     assert b"&lt;script&gt;" in body
+
+
+@pytest.mark.parametrize("path", ["/waves/waiting", "/waves/admitted/wait", "/waves/waiting/draw"])
+async def test_a_programmes_own_look_and_words_are_shown_and_escaped(path: str) -> None:
+    (programme,) = load_programmes([PROGRAMMES / "prakerja-2020.toml"])
+    evil = "</script><script>alert(1)</script>"
+    own = {name: house.texts(evil) for name in ("waiting.title", "admitted.title", "draw.how")}
+    look = Look("data:image/svg+xml;base64,AAAA", "#7a1f1f", "#f5b0a0")
+    programme = replace(
+        programme, name=house.texts(evil), help_line=house.texts(evil), look=look, texts=own
+    )
+    async with TestClient(TestServer(preview_app(programme, house.NOW_US))) as client:
+        answer = await client.get(path)
+        text = await answer.text()
+    assert evil not in text
+    assert text.count("&lt;/script&gt;") >= 2  # name and help line
+    assert "--deep:#7a1f1f" in text
+    assert 'src="data:image/svg+xml;base64,AAAA"' in text
+    style = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in answer.headers["Content-Security-Policy"]
 
 
 async def test_i_27_the_page_without_script_never_shows_more_people_in_front() -> None:

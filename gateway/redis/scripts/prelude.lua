@@ -31,7 +31,7 @@ local NUMBERS = {
     'revision', 'rate_milli_per_s', 'burst', 'form_cap', 'quota', 'pass_ttl_us', 'check_in_us',
     'intake_cap', 'paused', 'issued', 'cohort', 'called', 'ripe', 'near', 'admitted', 'accepted',
     'recorded', 'ended', 'missing', 'intake_age_us', 'autopilot', 'floor_milli_per_s',
-    'steered_milli_per_s', 'unsteered_us', 'fence', 'form_us', 'unchecked', 'forgotten',
+    'steered_milli_per_s', 'unsteered_us', 'fence', 'form_us', 'unchecked', 'forgotten', 'furthest_us',
 }
 
 local function whole(number)

@@ -53,6 +53,7 @@ local function step(room)
     local now_us = server_us()
     local elapsed_us = math.min(math.max(now_us - room.last_us, 0), STEP_US_MAX)
     room.last_us = now_us
+    room.furthest_us = math.max(now_us, room.furthest_us + elapsed_us)
     room.unsteered_us = math.min(room.unsteered_us + room.autopilot * elapsed_us, UNSTEERED_US_MAX + 1)
     if not is_frozen(room) then
         room.clock_us = room.clock_us + elapsed_us

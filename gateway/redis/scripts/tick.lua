@@ -2,7 +2,7 @@
 --
 -- ARGV[2…]  positions that checked in since the caller's last tick, each >= 0; those called meanwhile are
 --           passed over, for they may have claimed: `look` and `claim` note them
--- returns   {epoch, phase, now_us, clock_us, prequeue_at_us, opens_at_us, closes_at_us, revision, issued,
+-- returns   {epoch, phase, now_us, furthest_us, clock_us, prequeue_at_us, opens_at_us, closes_at_us, revision, issued,
 --            cohort, called, near, stock, admitted, outstanding, accepted, recorded, ended, backlog,
 --            missing, rate_milli_per_s (in force), oldest_us, form_us, beacon}
 -- O(check-ins + expired passes (<= 500) + log window); BITCOUNT reads 1 bit per position below `called`.
@@ -120,7 +120,7 @@ local phase = room.phase
 if room.paused == 1 and (phase == 'open' or phase == 'prequeue') then
     phase = 'paused'
 end
-return { room.epoch, phase, room.last_us, room.clock_us, room.prequeue_at_us, room.opens_at_us,
+return { room.epoch, phase, room.last_us, room.furthest_us, room.clock_us, room.prequeue_at_us, room.opens_at_us,
     room.closes_at_us, room.revision, room.issued, room.cohort, room.called, room.near,
     count(PRESENT, 0, room.called), room.admitted, room.outstanding, room.accepted, room.recorded,
     room.ended, room.backlog, room.missing, rate_in_force(room), room.oldest_us, room.form_us,
