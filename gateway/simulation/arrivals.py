@@ -197,7 +197,7 @@ _SIMULATED: Mapping[str, Profile] = {  # at full scale
 }
 _SCALED: Mapping[str, Profile] = {  # so that one machine can send it as real requests
     "tiny": _launch_day(
-        "proves the whole road in half a minute", 40, 1 / 60, tail_s=20.0,
+        "proves the whole road in half a minute", 40, 1 / 60, tail_s=30.0,
         rate_per_s=20.0, burst=2, quota=30, form_cap=100, pass_ttl_s=120,
         check_in_s=2, poll_budget_per_s=200,
     ),
@@ -212,14 +212,14 @@ _SCALED: Mapping[str, Profile] = {  # so that one machine can send it as real re
         check_in_s=3, poll_budget_per_s=600,
     ),
     "launch-900": _launch_day(
-        "a quarter of an hour: a strong machine", 20_500, 1.0, tail_s=60.0, requests_min=1_300_000,
-        rate_per_s=8.0, burst=8, quota=4_100, form_cap=2_000, pass_ttl_s=40,
+        "a quarter of an hour: a strong machine", 15_000, 1.0, tail_s=60.0, requests_min=1_300_000,
+        rate_per_s=6.0, burst=6, quota=3_000, form_cap=2_000, pass_ttl_s=40,
         check_in_s=5, poll_budget_per_s=300,
     ),
     "launch-1200": _launch_day(
-        "twenty minutes, 1.3 million requests: `make rehearsal`", 16_000, 4 / 3, tail_s=80.0,
+        "twenty minutes, 1.3 million requests: `make rehearsal`", 12_500, 4 / 3, tail_s=80.0,
         requests_min=1_300_000,
-        rate_per_s=5.0, burst=5, quota=3_400, form_cap=2_000, pass_ttl_s=50,
+        rate_per_s=4.0, burst=4, quota=2_600, form_cap=2_000, pass_ttl_s=50,
         check_in_s=5, poll_budget_per_s=300,
     ),
 }  # fmt: skip

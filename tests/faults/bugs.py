@@ -3,7 +3,7 @@
 They are planted in the children of a run, over the product's own modules; see ``child``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -193,3 +193,10 @@ BUGS: dict[str, Bug] = {
         ),
     ),
 }
+
+HUNTS = 3  # for one seeded bug
+
+
+def shows(bug: str, broken: Iterable[str]) -> bool:
+    """Say whether a run that broke these has turned the promise red that this bug breaks."""
+    return any(fault.startswith(BUGS[bug].promise) for fault in broken)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.faults.bugs import BUGS
+from tests.faults.bugs import BUGS, HUNTS, shows
 from tests.faults.postgres import why_not
 from tests.faults.processes import CONTEXT
 from tests.faults.runner import Report, run
@@ -34,7 +34,6 @@ ON_POSTGRESQL = {
     "the server ends": (Kind.KILL_STORE, Kind.STORE_DOWN),
     "the server holds still": (Kind.STOP_STORE, Kind.STORE_LOCKED, Kind.DELIVER_DIES),
 }
-HUNTS = 3  # for one seeded bug
 QUICK_BUGS = ("everysec", "new-receipt-on-repeat", "run-ignored", "fence-ignored")
 
 
@@ -103,14 +102,10 @@ def test_a_seeded_bug_is_found(
 ) -> None:
     told = [reports[bug].result()]
     # Processes are real, and a machine that is slow today may let the moment pass in which the bug shows.
-    while not _shows(bug, told[-1]) and len(told) < HUNTS:
+    while not shows(bug, told[-1].broken) and len(told) < HUNTS:
         with concurrent.futures.ProcessPoolExecutor(1, mp_context=CONTEXT) as pool:
             told.append(pool.submit(run, BUGS[bug].schedule()).result())
-    assert _shows(bug, told[-1]), told
-
-
-def _shows(bug: str, report: Report) -> bool:
-    return any(fault.startswith(BUGS[bug].promise) for fault in report.broken)
+    assert shows(bug, told[-1].broken), told
 
 
 def test_a_schedule_follows_from_its_seed_alone() -> None:

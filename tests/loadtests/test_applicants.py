@@ -116,6 +116,6 @@ def test_stages_follow_each_other() -> None:
 
 
 def test_a_launch_day_of_all_its_people_has_to_send_what_the_table_says() -> None:
-    assert Scenario("launch-1200", people=16_000).requests_min == 1_300_000
+    assert Scenario("launch-1200", people=12_500).requests_min == 1_300_000
     assert Scenario("launch-1200", people=1_600).requests_min == 0
     assert Scenario("smoke", people=2_000).requests_min == 0

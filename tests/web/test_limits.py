@@ -21,6 +21,16 @@ def test_whoever_does_as_told_never_waits() -> None:
         pace.count("a", 6.0, now_s=6.0 * i)
 
 
+def test_whoever_is_told_to_come_less_often_may_still_repeat_as_often_as_before() -> None:
+    for told_s, then_s in ((0.4, 6.0), (6.0, 0.4)):
+        pace = Pace()
+        pace.count("a", told_s, now_s=0.0)
+        for _ in range(BURST - 1):
+            assert pace.wait_s("a", now_s=0.1) == 0
+            pace.count("a", then_s, now_s=0.1)
+        assert pace.wait_s("a", now_s=0.1) > 0
+
+
 def test_asking_in_vain_does_not_push_the_instant_away() -> None:
     pace = Pace()
     for _ in range(BURST):

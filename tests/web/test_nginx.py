@@ -205,17 +205,18 @@ async def test_when_all_gateways_are_down_nginx_says_so_itself(tmp_path: Path) -
     assert max(retries.values()) <= 80  # I-49: no second holds more than 40 %
 
 
-BOARD = request(f"{WAVE}/board?x=1", Connection="close")  # behind the lane, so that it is seen
+JOIN = f"{WAVE}/tickets?x=1"  # behind the lane, so that it is seen
+BOARD = request(f"{WAVE}/board?x=1", Connection="close")
 SAME = {
     "one": (BOARD, 1),
     "two at once": (request(f"{WAVE}/board?x=1") + BOARD, 2),
     "a body": (
-        request(f"{WAVE}/tickets?x=1", "POST", b"{}", Content_Type="application/json", Connection="close"),
+        request(JOIN, "POST", b"{}", Content_Type="application/json", Connection="close"),
         1,
     ),
     "chunks": (
         request(
-            f"{WAVE}/tickets?x=1", "POST", Content_Type="application/json", Transfer_Encoding="chunked",
+            JOIN, "POST", Content_Type="application/json", Transfer_Encoding="chunked",
             Connection="close",
         )
         + b"2\r\n{}\r\n0\r\n\r\n",
@@ -224,7 +225,7 @@ SAME = {
     "a wrong method": (request(f"{WAVE}/board", "PUT", Connection="close"), 1),
     "a compressed body": (
         request(
-            f"{WAVE}/tickets?x=1", "POST", b"x", Content_Type="application/json", Content_Encoding="gzip",
+            JOIN, "POST", b"x", Content_Type="application/json", Content_Encoding="gzip",
             Connection="close",
         ),
         1,
