@@ -106,6 +106,7 @@ class Child:
         if not is_ready:
             with contextlib.suppress(ProcessLookupError):
                 fresh.kill()
+            await fresh.wait()
             self._say(f"{self.spec.name} was not renewed: the new process did not get ready")
             return False
         self._successor = fresh

@@ -107,6 +107,7 @@ def test_a_rate_is_planned_confirmed_applied_and_undone_by_keyboard_alone(
     expect(dialog).not_to_be_visible()
     assert policy(crowded)["rate_per_s"] == 3.0, "a plan changes nothing"
     page.keyboard.press("r")
+    page.keyboard.type("7")  # what was typed before may have given way to what is in force
     page.keyboard.press("Enter")
     expect(dialog).to_be_visible()
     expect(dialog).to_contain_text("Type 7 to confirm")
