@@ -106,6 +106,7 @@ def test_a_rate_is_planned_confirmed_applied_and_undone_by_keyboard_alone(
     page.keyboard.press("Escape")
     expect(dialog).not_to_be_visible()
     assert policy(crowded)["rate_per_s"] == 3.0, "a plan changes nothing"
+    page.wait_for_function("document.activeElement === document.body")  # keys are keys again
     page.keyboard.press("r")
     page.keyboard.type("7")  # what was typed before may have given way to what is in force
     page.keyboard.press("Enter")
@@ -123,6 +124,7 @@ def test_a_rate_is_planned_confirmed_applied_and_undone_by_keyboard_alone(
     assert policy(crowded)["rate_per_s"] == 7.0
     expect(page.locator("#history")).to_contain_text("the store is fine")
     expect(page.locator("#history")).to_contain_text("refused (confirmation-missing)")
+    page.wait_for_function("document.activeElement === document.body")
     page.keyboard.press("u")
     expect(dialog).to_be_visible()
     expect(dialog).to_contain_text("rate_per_s 7 → 3")
