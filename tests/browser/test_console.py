@@ -108,8 +108,8 @@ def test_a_rate_is_planned_confirmed_applied_and_undone_by_keyboard_alone(
     assert policy(crowded)["rate_per_s"] == 3.0, "a plan changes nothing"
     page.wait_for_function("document.activeElement === document.body")  # keys are keys again
     page.keyboard.press("r")
-    page.keyboard.type("7")  # what was typed before may have given way to what is in force
-    page.keyboard.press("Enter")
+    page.locator("#knob-rate").fill("7")  # what was typed may have given way to what is in force
+    page.locator("#knob-rate").press("Enter")
     expect(dialog).to_be_visible()
     expect(dialog).to_contain_text("Type 7 to confirm")
     page.screenshot(path=SCREENS / "console-plan.png")
