@@ -10,20 +10,12 @@ from pathlib import Path
 
 import click
 
+from gateway.cli import config_option
 from gateway.core.credentials import LIFE_S_MAX, ROLES
 from gateway.operators import add_operator, listed, revoke_operator
 from gateway.settings import load_settings
 
 DAY_S = 86_400
-
-_config = click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    envvar="GATEWAY_CONFIG",
-    default=Path("config/gateway.toml"),
-    show_default=True,
-    help="The settings file.",
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,7 +28,7 @@ def _directory(config: Path) -> Path:
 
 
 @operators.command()
-@_config
+@config_option
 @click.option("--role", type=click.Choice(list(ROLES)), required=True)
 @click.option(
     "--days",
@@ -57,7 +49,7 @@ def add(config: Path, role: str, days: int, operator_id: str, file: Path) -> Non
 
 
 @operators.command()
-@_config
+@config_option
 @click.argument("operator_id", metavar="ID")
 def revoke(config: Path, operator_id: str) -> None:
     """Let ID in no longer; every process knows within a second."""
@@ -66,7 +58,7 @@ def revoke(config: Path, operator_id: str) -> None:
 
 
 @operators.command("list")
-@_config
+@config_option
 def list_(config: Path) -> None:
     """Show who has a credential, with which role, and until when."""
     for operator in listed(_directory(config)):

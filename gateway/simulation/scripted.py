@@ -69,7 +69,6 @@ class ScriptedWorld:
             name: client.register_script(_with_clock(load(name).text))
             for name in ("create", "tick", "join", "claim", "extend", "leave", "accept", "settle")
         }
-        self._epoch = room.epoch
         self._fence = ""
         client.flushall()
         times = (room.prequeue_at_us, room.opens_at_us, room.closes_at_us)

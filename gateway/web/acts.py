@@ -2,7 +2,7 @@
 
 An act is asked with the room, what the request shows, and how to read its body, which is not read before
 the credential is verified. What it refuses is raised as a ``Problem``. ``applicant`` asks it behind
-aiohttp, ``lane_acts`` where bytes arrive.
+aiohttp, ``wait`` for the pages without script, ``lane_acts`` where bytes arrive.
 """
 
 import math
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from gateway.core.clock import iso
-from gateway.core.tickets import Kind, sign
+from gateway.core.tickets import sign
 from gateway.ports import Accepted, Ended, ExtensionRefused, NotOpen, NotYet
 from gateway.services.rooms import LiveRoom
 from gateway.web.cookies import Shown
@@ -44,12 +44,7 @@ class Acts:
     async def join(self, room: LiveRoom, shown: Shown, read: Read[None]) -> Told:
         """Give a ticket, or the one already held."""
         services = self._services
-        try:
-            held = self._cookies.held(shown, Kind.TICKET, room.wave.id)
-        except Problem as problem:
-            # No script can remove the cookie: without this its holder could never join again.
-            forgotten = self._cookies.forget(shown, Kind.TICKET, room.wave.id)
-            raise Problem(problem.code, headers={"Set-Cookie": forgotten}) from None
+        held = services.held_ticket(shown, room)
         if held is None:
             await services.throttle.join(shown)
         await read()

@@ -58,6 +58,20 @@ class PublicServices:
             raise Problem("wave-unknown")
         return room
 
+    def held_ticket(self, shown: Shown, room: LiveRoom) -> Credential | None:
+        """Return the visitor's ticket, or None when none is shown.
+
+        Raises:
+            Problem: 403 for one that we did not make, 400 for two different ones; the browser forgets
+                it: no script can remove the cookie, and its holder could never join again.
+
+        """
+        try:
+            return self.cookies.held(shown, Kind.TICKET, room.wave.id)
+        except Problem as problem:
+            forgotten = self.cookies.forget(shown, Kind.TICKET, room.wave.id)
+            raise Problem(problem.code, headers={"Set-Cookie": forgotten}) from None
+
     def keep_ticket(self, shown: Shown, room: LiveRoom, text: str) -> Sequence[str]:
         """Return what has the browser keep its ticket until the wave is over."""
         life_s = _seconds_to(room, room.current().closes_at_us) + TICKET_GRACE_S

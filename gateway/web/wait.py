@@ -10,14 +10,15 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.core.tickets import Credential, Kind, sign
-from gateway.ports import Accepted, Ended, Ending, ExtensionRefused, NotOpen, NotYet
+from gateway.core.tickets import Credential, Kind
+from gateway.ports import Accepted, Ending
 from gateway.services.rooms import LiveRoom
+from gateway.web.acts import Acts
 from gateway.web.body import expect_body, read_form
 from gateway.web.cookies import add_cookies, shown_by
 from gateway.web.facts import form_facts, wave_texts
 from gateway.web.negotiation import language_of
-from gateway.web.outcomes import not_open, place_ended, registration_problem
+from gateway.web.outcomes import registration_problem
 from gateway.web.problems import Problem
 from gateway.web.public_services import PublicServices
 from gateway.web.rendering import Pages
@@ -36,6 +37,7 @@ class WaitingRoom:
 
     def __init__(self, services: PublicServices, pages: Pages) -> None:
         self._services = services
+        self._acts = Acts(services)
         self._pages = pages
 
     async def show(self, request: web.Request) -> web.Response:
@@ -47,58 +49,28 @@ class WaitingRoom:
         room = self._services.room_of(request)
         expect_body(request, FORM_TYPE)
         values = dict(await read_form(request))
-        steps = {
-            "join": self._join,
-            "claim": self._claim,
-            "extend": self._extend,
-            "leave": self._leave,
-        }
         action = values.pop("action", "")
         if action == "register":
             return await self._register(request, room, values)
-        if action not in steps:
+        if action == "leave":
+            return await self._leave(request, room)
+        step = {"join": self._acts.join, "claim": self._acts.claim, "extend": self._acts.extend}
+        if action not in step:
             raise Problem("form-invalid")
+        told = await step[action](room, shown_by(request), _nothing)
         response = _back(request, room)
-        await steps[action](request, response, room)
+        add_cookies(response, told.cookies)
         return response
 
-    async def _join(self, request: web.Request, response: web.Response, room: LiveRoom) -> None:
-        shown = shown_by(request)
-        held = self._services.cookies.held(shown, Kind.TICKET, room.wave.id)
-        if held is None:
-            await self._services.throttle.join(shown)
-        welcome = await self._services.front_door.join(room, held)
-        if isinstance(welcome, NotOpen):
-            raise not_open(welcome, self._services.front_door.board(room))
-        add_cookies(response, self._services.keep_ticket(shown, room, welcome.ticket))
-
-    async def _claim(self, request: web.Request, response: web.Response, room: LiveRoom) -> None:
-        shown = shown_by(request)
-        ticket = self._services.cookies.ticket_of(shown, room.wave.id)
-        answer = await self._services.admission.claim(room, ticket)
-        if isinstance(answer, Ended):
-            raise place_ended(answer)
-        if not isinstance(answer, NotYet):
-            lines = self._services.keep_pass(shown, room, answer.text, answer.expires_at_us)
-            add_cookies(response, lines)
-
-    async def _extend(self, request: web.Request, response: web.Response, room: LiveRoom) -> None:
-        shown = shown_by(request)
-        held = self._services.cookies.pass_of(shown, room.wave.id)
-        answer = await self._services.admission.extend(room, held)
-        if isinstance(answer, ExtensionRefused):
-            exhausted = answer is ExtensionRefused.EXHAUSTED
-            raise Problem("extension-exhausted" if exhausted else "pass-ended")
-        text = sign(self._services.cookies.pass_keys, held)
-        add_cookies(response, self._services.keep_pass(shown, room, text, answer))
-
-    async def _leave(self, request: web.Request, response: web.Response, room: LiveRoom) -> None:
+    async def _leave(self, request: web.Request, room: LiveRoom) -> web.Response:
         shown, cookies = shown_by(request), self._services.cookies
         ticket = cookies.ticket_of(shown, room.wave.id)
         ended = await self._services.front_door.leave(room, ticket)
         if ended.why is Ending.REGISTERED:
             raise Problem("already-registered")
+        response = _back(request, room)
         add_cookies(response, [cookies.forget(shown, Kind.PASS, room.wave.id)])
+        return response
 
     async def _register(
         self, request: web.Request, room: LiveRoom, values: Mapping[str, str]
@@ -119,7 +91,7 @@ class WaitingRoom:
     async def _page(self, request: web.Request, room: LiveRoom, filled: Filled) -> web.Response:
         says = speech(language_of(request)).for_programme(room.programme)
         texts = wave_texts(room, self._services.rooms, says)
-        ticket = self._services.cookies.held(shown_by(request), Kind.TICKET, room.wave.id)
+        ticket = self._services.held_ticket(shown_by(request), room)
         if ticket is None:
             place: Mapping[str, Any] = {"ahead": None}
             view = outside(self._services.front_door.board(room), texts, says, room)
@@ -182,6 +154,10 @@ class WaitingRoom:
             texts=names,
             **({"receipt": "", "facts": ""} | dict(view)),
         )
+
+
+async def _nothing() -> None:
+    """Read no more: the form has said which step, and that was all."""
 
 
 def _pace(state: str) -> float:

@@ -258,6 +258,17 @@ async def test_a_form_without_an_action_or_with_another_type_is_refused(
     assert refused.status == 401
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_ticket_that_is_not_ours_is_forgotten_or_its_holder_could_never_join(
+    client: Client, method: str
+) -> None:
+    data = {"action": "join"} if method == "POST" else None
+    headers = {"Cookie": "ticket.wave-1=not-ours", "Accept": "text/html"}
+    refused = await client.request(method, "/waves/wave-1/wait", data=data, headers=headers)
+    assert refused.status == 403
+    assert refused.cookies["ticket.wave-1"]["max-age"] == "0"
+
+
 def test_personal_texts_are_escaped() -> None:
     body = Pages(()).html("problem.html", "en", title="<script>", text="a & b", refresh_s=0)
     assert b"<script>" not in body
