@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.core import delivery as rules
 from gateway.core.programme import Wave
@@ -27,6 +27,8 @@ class Lane:
     reclaim_at_s: float = 0.0
     shut_until_s: float = 0.0  # after a failure
     failures: int = 0  # in a row
+    unsettled: list[Settled] = field(default_factory=list)  # decided, and the intake was away
+    fence: int = 0  # behind which those were read
 
 
 class Lanes:
@@ -75,24 +77,34 @@ class Lanes:
         return rows
 
     async def settle(self, settled: Iterable[tuple[IntakeEntry, Settled]]) -> None:
-        """Let the intake go of decided entries.
+        """Let the intake go of decided entries; where it is down, as soon as it is back.
 
-        Where it is down they stay pending and are handed out again: the store will answer as before.
+        Where this process ends before that they are handed out again: the store will answer as before.
         """
         by_wave: defaultdict[str, list[Settled]] = defaultdict(list)
         for entry, item in settled:
             by_wave[entry.wave_id].append(item)
         for wave_id, items in by_wave.items():
-            lane = self._by_wave[wave_id]
-            try:
-                await self._intake.settle(lane.wave, items)
-            except PortError:
-                self._shut(lane)
-                continue
-            for recording in Recording:
-                count = sum(item.state == recording for item in items)
-                if count:
-                    self._meter.settled(recording, count)
+            await self._settle(self._by_wave[wave_id], items)
+
+    async def _settle(self, lane: Lane, items: list[Settled]) -> None:
+        fence = self._hand.fence(lane.wave.programme_id)
+        try:
+            await self._intake.settle(lane.wave, items)
+        except PortError:
+            lane.unsettled, lane.fence = lane.unsettled + items, fence
+            self._shut(lane)
+            return
+        for recording in Recording:
+            count = sum(item.state == recording for item in items)
+            if count:
+                self._meter.settled(recording, count)
+
+    async def _settle_now(self, lane: Lane, fence: int) -> None:
+        """Settle what could not be; behind another fence recovery has counted it, and ids begin anew."""
+        items, lane.unsettled = lane.unsettled, []
+        if items and lane.fence == fence:
+            await self._settle(lane, items)
 
     def shut_s(self) -> float:
         """Return how long it will be until a wave may be read; 0: now."""
@@ -101,6 +113,9 @@ class Lanes:
     async def _take(self, lane: Lane, count: int, block_ms: int) -> Sequence[IntakeEntry]:
         """Return entries of one wave, those first that somebody began and did not finish."""
         fence = self._hand.fence(lane.wave.programme_id)
+        await self._settle_now(lane, fence)
+        if lane.unsettled:  # it is still away
+            return ()
         try:
             taken = await self._reclaim(lane, count) if lane.reclaim_at_s <= now_s() else ()
             taken = taken or await self._intake.read(lane.wave, self._consumer, count, block_ms)

@@ -251,6 +251,30 @@ def test_an_intake_that_is_down_is_asked_seldom_and_soon_after_its_return() -> N
     assert took_s < 1.0
 
 
+def test_what_is_decided_while_the_intake_is_away_is_settled_on_its_return() -> None:
+    async def life() -> tuple[float, int, World]:
+        world = World(reclaim_idle_s=30.0)
+        world.store.fault = lambda: Fault.SLOW
+        world.fill(WAVES[0], 40)
+        async with world.delivering():
+            while not world.store.offers:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            world.intake.missing.add(WAVES[0].id)
+            while len(world.rows.rows) < 40:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(2.0)
+            assert not world.intake.is_empty
+            world.intake.missing.clear()
+            took_s = await world.quiet()
+        return took_s, len(world.store.offers), world
+
+    took_s, offers, world = virtual_time.run(life())
+    assert took_s < 10.0  # not after the idle time of half a minute
+    assert offers == 1  # the store was not asked again
+    assert wrongs(world) == []
+    assert world.meter.rows[Recording.RECORDED] == 40
+
+
 def test_a_wave_without_a_room_does_not_hold_up_another() -> None:
     async def life() -> World:
         world = World()
