@@ -47,7 +47,8 @@ function send() {
     put('sending', '');
     if (a.status === 201) {
       sessionStorage.removeItem(kept); sessionStorage.removeItem(P.wave);
-      return go(page + '/wait');
+      go(page + '/wait');
+      return new Promise(function () { /* leaving: until the new page is there, nothing can be pressed again */ });
     }
     if (a.status === 422) { return wrong(a.data.errors || []); }
     fail((a.data.title || t('offline.form')) + '. ' + (a.data.detail || ''));
