@@ -4,7 +4,7 @@ A Redis that was emptied, or put back from an older copy, holds less than it has
 that compares refuses before it changes anything.
 """
 
-from gateway.core.snapshot import Snapshot
+from gateway.core.snapshot import Phase, Snapshot
 from gateway.ports import RoomMissingError
 
 
@@ -41,8 +41,9 @@ class Fences:
             raise RoomMissingError("the room holds less than it has given")
         if not same:
             accepted = 0  # what was lost has been reported by recovery
-        seen = snapshot.epoch, snapshot.issued, max(accepted, snapshot.accepted)
-        self._seen[wave_id] = seen
+        # Of a room that is being put back nobody was given the numbers of its margin.
+        given = issued if snapshot.phase is Phase.RECOVERING else snapshot.issued
+        self._seen[wave_id] = (snapshot.epoch, given, max(accepted, snapshot.accepted))
 
     def expect(self, wave_id: str, epoch: str, issued: int, accepted: int) -> None:
         """Take in what a checkpoint has kept."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from gateway.core.checkpoint import take, to_json
 from gateway.core.programme import Wave
+from gateway.core.snapshot import Phase
 from gateway.ports import PortError
 from gateway.services.overview import age_s, alarms, doubt, fleet, overview, share
 from gateway.services.rooms import LiveRoom, Rooms
@@ -70,6 +71,7 @@ class Operations:
         self._rooms, self._processes = rooms, processes
         self._condition = condition
         self._now_us = now_us
+        self._whole: dict[str, Mapping[str, Any]] = {}  # waves -> their rooms as last seen whole
 
     def room(self, wave_id: str) -> LiveRoom | None:
         """Return one room, or None where no such wave is configured."""
@@ -101,14 +103,21 @@ class Operations:
     def seen(
         self, issued: Callable[[str], int], accepted: Callable[[str], int]
     ) -> dict[str, dict[str, Any]]:
-        """Return what this process has seen of each room, with what it did since its last tick."""
+        """Return what this process has seen of each room, with what it did since its last tick.
+
+        A room that is being put back is made of what was told before, and of a margin. Who told of that one,
+        too, would have each new try skip as many numbers again.
+        """
         documents = {}
         for room in self._rooms:
-            if room.snapshot is not None:
-                document = to_json(take(room.snapshot, room.policy))
-                document["issued"] = max(document["issued"], issued(room.wave.id))
-                document["accepted"] = max(document["accepted"], accepted(room.wave.id))
-                documents[room.wave.id] = document
+            wave_id = room.wave.id
+            if room.snapshot is not None and room.snapshot.phase is not Phase.RECOVERING:
+                self._whole[wave_id] = to_json(take(room.snapshot, room.policy))
+            if whole := self._whole.get(wave_id):
+                documents[wave_id] = dict(whole) | {
+                    "issued": max(whole["issued"], issued(wave_id)),
+                    "accepted": max(whole["accepted"], accepted(wave_id)),
+                }
         return documents
 
     async def status(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from gateway.core.checkpoint import MARGIN, take
+from gateway.core.checkpoint import MARGIN, beyond, take
 from gateway.core.policy import Policy
 from gateway.core.policy_change import Timer
 from gateway.core.programme import Moment, Wave
@@ -200,6 +200,28 @@ async def test_a_process_that_knows_more_than_a_room_put_back_closes_it(
             await redis_ports.rooms.tick(wave, [])
     assert await recovery.restore(wave, known)  # it is closed again
     await recovery.close()
+
+
+async def test_a_recovery_that_begins_again_skips_no_more_and_forgets_nothing(
+    valkey_socket: Path, redis_ports: Adapters
+) -> None:
+    """I-7, I-51: with a store that is down, it begins again every second."""
+    wave, seen = a_wave(), Fences()
+    rooms = RedisRooms(f"unix://{valkey_socket}", "t", seen)
+    await redis_ports.rooms.create(wave)
+    await rooms.tick(wave, [])
+    await rooms.join(wave)
+    known = take(await rooms.tick(wave, []), POLICY)
+    await redis_ports.rooms._ticks.command("DEL", room_keys("t", wave.programme_id, wave.id)[0])
+    recovery = RedisRecovery(f"unix://{valkey_socket}", "t", Fences())
+    issued = []
+    for last in (False, False, True):  # at last, those who knew the most have died
+        given = 0 if last else max(known.issued, seen.issued(wave.id))
+        await recovery.restore(wave, replace(known, issued=given))
+        issued.append((await rooms.tick(wave, [])).issued)
+    assert issued == [beyond(known)] * 3
+    await recovery.close()
+    await rooms.close()
 
 
 async def test_a_closed_wave_takes_nobody(redis_ports: Adapters) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.core.checkpoint import MARGIN
 from gateway.core.snapshot import Phase, Snapshot
 from gateway.ports import PortUnavailableError
 from tests.operations_house import OPEN, OperatorsHouse
@@ -52,6 +53,22 @@ def test_a_process_that_could_not_make_a_registration_durable_says_so_and_stays_
     assert readiness.ready
     assert not readiness.accepting
     assert reason in readiness.reasons
+
+
+def test_of_a_room_that_is_being_put_back_a_process_tells_what_it_saw_before(
+    house: OperatorsHouse,
+) -> None:
+    """I-51: told with its margin, each new try of a recovery would skip as many numbers again."""
+
+    def told(given: int = 0) -> Any:
+        return house.operations.seen(lambda _: given, lambda _: 0)["wave-1"]
+
+    whole = told()
+    seen(house, phase=Phase.RECOVERING, issued=OPEN.issued + MARGIN, epoch="another")
+    assert told() == whole
+    assert told(OPEN.issued + 1) == whole | {"issued": OPEN.issued + 1}
+    seen(house, issued=OPEN.issued + MARGIN)
+    assert told()["issued"] == OPEN.issued + MARGIN
 
 
 def test_a_draining_or_unfit_process_is_not_ready(house: OperatorsHouse) -> None:

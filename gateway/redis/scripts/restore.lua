@@ -9,14 +9,23 @@
 -- Outstanding passes and presence end here: their holders are below `called` and claim again.
 -- What an older copy still holds of registrations stays; `restore_rows` completes it. O(1).
 
+local GROWING = { issued = true, cohort = true, called = true, ripe = true, near = true, admitted = true,
+    ended = true, missing = true, clock_us = true, turned_us = true }
+
 local phase = redis.call('HGET', ROOM, 'phase')
 if phase and phase ~= 'recovering' then -- who finds a room to be less has closed it
     return 0
 end
 redis.call('DEL', PRESENT, FRESH, PASSES, EXPIRIES)
+-- Who begins once more, after a failure, may know of less: those who knew the most have died meanwhile.
+for index = 6, #ARGV, 2 do
+    local held = GROWING[ARGV[index]] and redis.call('HGET', ROOM, ARGV[index])
+    if held and tonumber(held) > tonumber(ARGV[index + 1]) then
+        ARGV[index + 1] = held
+    end
+end
 redis.call('HSET', ROOM, 'phase', 'recovering', 'confirmed_run', run_id(), 'last_us', whole(server_us()),
     'level', 0, 'revision', ARGV[4], unpack(ARGV, 6))
--- Who begins once more, after a failure, may know of fewer: living processes have forgotten the lost room.
 local sought = math.max(tonumber(redis.call('HGET', ROOM, 'sought') or 0), tonumber(ARGV[5]))
 redis.call('HSET', ROOM, 'sought', whole(sought))
 for _, name in ipairs(NUMBERS) do
