@@ -18,7 +18,13 @@ from functools import partial
 from aiohttp import web
 
 from gateway.core.programme import Programme
-from gateway.lifecycle import process_name, running, stop_on_signals, wall_clock_us
+from gateway.lifecycle import (
+    process_name,
+    running,
+    settle_heap,
+    stop_on_signals,
+    wall_clock_us,
+)
 from gateway.logs import configure
 from gateway.metrics import Metrics, metrics_directory
 from gateway.operators import OperatorsFile
@@ -157,6 +163,7 @@ async def serve(
             partial(watch_fleet, redis.processes, rooms, condition),
             partial(report_process, redis.processes, operations, redis.fences),
         ):
+            settle_heap()
             ready()
             await told_to_stop.wait()
             condition.draining = True

@@ -1,11 +1,14 @@
 """How does a process of ours live? What it is called, what it runs beside its listeners, what ends it."""
 
 import asyncio
+import gc
 import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+
+YOUNG_MAX = 5_000  # objects, before the youngest are looked through: 700 by default
 
 
 @asynccontextmanager
@@ -21,6 +24,17 @@ async def running(
             yield
         finally:
             stop.set()
+
+
+def settle_heap() -> None:
+    """Have the collector look at what comes and goes alone, and less often.
+
+    What a process is made of stays to its end. By default its thousands of connections, too, are looked
+    through again and again: a seventh of the processor's time, where a crowd comes and goes.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_MAX, 10, 5)  # aiohttp's connections end in cycles: not too rarely
 
 
 def process_name() -> str:

@@ -25,7 +25,7 @@ MOMENT_S_MAX = 1.0
 DRAWN_MAX = 131_072  # positions remembered: working one out takes ten rounds of SHA-256
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class LiveRoom:
     """One wave as this process sees it."""
 

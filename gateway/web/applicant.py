@@ -5,7 +5,7 @@ Redis before the credential is verified. What changes something is decided in ``
 """
 
 import time
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
@@ -15,14 +15,25 @@ from gateway.core.clock import iso
 from gateway.core.form import json_schema
 from gateway.core.tickets import Kind
 from gateway.ports import Ending
+from gateway.services.rooms import LiveRoom
 from gateway.web.acts import Act, Acts, Told
 from gateway.web.body import JSON_TYPE, expect_body, expect_nothing, read_json, read_nothing
 from gateway.web.cookies import add_cookies, shown_ahead, shown_by
-from gateway.web.negotiation import language_of, prefers_html
+from gateway.web.documents import Document, make_document, serve
+from gateway.web.negotiation import Language, language_of, prefers_html
 from gateway.web.problems import Problem
 from gateway.web.public_services import PublicServices
 
-BOARD_CACHE = "public, max-age=2"
+BOARD_CACHE, FORM_CACHE = "public, max-age=2", "public, max-age=60"
+FORMS_MAX = 256  # waves and languages
+
+
+@lru_cache(maxsize=FORMS_MAX)  # a programme is fixed while its process lives
+def form_document(room: LiveRoom, language: Language) -> Document:
+    """Return what is to be filled in, as JSON Schema."""
+    schema = orjson.dumps(json_schema(room.programme.fields, language))
+    kept = {"Cache-Control": FORM_CACHE, "Vary": "Accept-Language, Accept-Encoding"}
+    return make_document(schema, JSON_TYPE, kept)
 
 
 class Applicant:
@@ -73,12 +84,9 @@ class Applicant:
         return await self._with_nothing(request, self._acts.extend)
 
     async def form(self, request: web.Request) -> web.Response:
-        """Show what is to be filled in, as JSON Schema."""
+        """Show what is to be filled in."""
         room = self._services.room_of(request)
-        schema = json_schema(room.programme.fields, language_of(request))
-        response = json_response(schema, cache="public, max-age=60")
-        response.headers["Vary"] = "Accept-Language"
-        return response
+        return serve(request, form_document(room, language_of(request)))
 
     async def register(self, request: web.Request) -> web.Response:
         """Take a registration in; the receipt is given after the fsync."""

@@ -6,6 +6,7 @@ from functools import partial
 from gateway.core.shedding import Rank
 from gateway.services.rooms import LiveRoom
 from gateway.web.acts import Acts
+from gateway.web.applicant import form_document
 from gateway.web.documents import Document
 from gateway.web.endpoints import WAVE
 from gateway.web.gate import Gate
@@ -18,7 +19,6 @@ from gateway.web.rendering import Pages
 
 _RANKS: Mapping[tuple[str, str], Rank] = {  # of what aiohttp answers
     ("DELETE", f"{WAVE}/place"): Rank.CLAIM,
-    ("GET", f"{WAVE}/form"): Rank.REGISTRATION,
     ("GET", "/waves/{wave}/device"): Rank.NEAR_POLL,
     ("GET", "/waves/{wave}/wait"): Rank.NEAR_POLL,
     (
@@ -26,6 +26,7 @@ _RANKS: Mapping[tuple[str, str], Rank] = {  # of what aiohttp answers
         "/waves/{wave}/wait",
     ): Rank.REGISTRATION,  # whichever step: its holder has no other way
 }
+_FORM = f"{WAVE}/form"
 _PAGE, _DRAW, _SCRIPT = "/waves/{wave}", "/waves/{wave}/draw", "/waves/{wave}/wait.js"
 _QUERIES: tuple[tuple[str, Language | None], ...] = (
     ("", None),
@@ -55,6 +56,8 @@ def make_lane(services: PublicServices, pages: Pages | None, gate: Gate) -> Lane
         for endpoint in ACTS:
             act = ActRoute(room, acts, endpoint, second, gate.problem_base, throttle)
             add(endpoint.method, _at(room, endpoint.path), act)
+        form = partial(form_document, room)
+        add("GET", _at(room, _FORM), DocumentRoute(form, second, _FORM))
         for (method, pattern), rank in _RANKS.items():
             add(method, _at(room, pattern), Route(rank))
         if pages is not None:

@@ -4,10 +4,11 @@ aiohttp's own factory of connections drops all limits when one keyword is misspe
 """
 
 import asyncio
+import os
 import socket
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,7 @@ from gateway.web.problems import STYLE, Problem, ProblemStyle, answer_exception
 from gateway.web.security import check_head, harden, without_expectation
 
 BACKLOG_MAX = 1_024
+ACCEPTED_MAX = 16  # connections in one turn of the loop: so many handles listen
 LINGER_S_MAX, LINGER_LOOK_S = 2.0, 0.05  # for kept connections to ask once more
 
 
@@ -152,7 +154,7 @@ class Site:
     listener: Listener
     port: int
     _runner: Runner
-    _site: web.BaseSite
+    _listening: Sequence[asyncio.Server]
 
     async def close(self, drain_s: float) -> None:
         """Take no more connections, let what is under way finish within ``drain_s``, and end.
@@ -162,7 +164,7 @@ class Site:
         """
         self.listener.draining = True
         self.listener.lane = None
-        await self._site.stop()
+        _close(self._listening)
         await asyncio.sleep(0)  # what has just been accepted begins
         for _ in range(round(min(LINGER_S_MAX, drain_s / 2) / LINGER_LOOK_S)):
             if not self.listener.connections:
@@ -188,6 +190,10 @@ async def start_site(
 ) -> Site:
     """Serve an application; port 0 takes any free one.
 
+    The loop takes one connection from a listening socket in each of its turns, however many wait (libuv,
+    pull request 3696); the longer its turns, the longer a crowd would stand before the door. So the same
+    socket is listened on by several handles.
+
     Raises:
         UnfitRuntimeError: this Python must not face applicants.
         OSError: the address is taken or not ours.
@@ -195,23 +201,31 @@ async def start_site(
     """
     check_runtime()
     runner = Runner(app, deadlines, Crowd(connections_max, per_address_max), lane, proxies)
+    listening: list[asyncio.Server] = []
     try:
         await runner.setup()
-        site: web.BaseSite
-        if descriptor >= 0:
+        assert isinstance(runner.server, Listener)
+        create = partial(asyncio.get_running_loop().create_server, runner.server)
+        if descriptor < 0:
+            first = await create(host, port, backlog=BACKLOG_MAX, reuse_port=reuse_port)
+        else:
             inherited = socket.socket(fileno=descriptor)
             inherited.setblocking(False)
-            port = inherited.getsockname()[1]
-            site = web.SockSite(runner, inherited, backlog=BACKLOG_MAX)
-        else:
-            site = web.TCPSite(runner, host, port, backlog=BACKLOG_MAX, reuse_port=reuse_port)
-        await site.start()
+            first = await create(sock=inherited, backlog=BACKLOG_MAX)
+        listening.append(first)
+        for number in [each.fileno() for each in first.sockets] * (ACCEPTED_MAX - 1):
+            again = socket.socket(fileno=os.dup(number))
+            listening.append(await create(sock=again, backlog=BACKLOG_MAX))
     except BaseException:
+        _close(listening)
         await runner.cleanup()
         raise
-    assert isinstance(runner.server, Listener)
-    port = site.port if isinstance(site, web.TCPSite) else port
-    return Site(runner.server, port, runner, site)
+    return Site(runner.server, first.sockets[0].getsockname()[1], runner, listening)
+
+
+def _close(listening: Iterable[asyncio.Server]) -> None:
+    for each in listening:
+        each.close()
 
 
 def check_runtime() -> None:

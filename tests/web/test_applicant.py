@@ -456,8 +456,10 @@ async def test_the_form_is_a_schema_in_the_language_asked_for(site: Site, house:
     answer = await ask(site, request(f"{WAVE}/form", Accept_Language="en"))
     assert answer.status == 200
     assert answer.json["type"] == "object"
-    assert answer.headers["vary"] == "Accept-Language"
+    assert answer.headers["vary"] == "Accept-Language, Accept-Encoding"
     assert answer.cookies == ()
+    again = await ask(site, request(f"{WAVE}/form", If_None_Match=answer.headers["etag"]))
+    assert again.status == 304
 
 
 # --- the description --------------------------------------------------------------------------------
