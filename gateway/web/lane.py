@@ -63,6 +63,9 @@ class Lane:
         look = None if start else plans.looks.get(data)
         if look is not None and (told := _told(look, now_s)) is not None:
             return self._quick(told, len(data), tls=look.tls)
+        if not start and (plan := plans.bare.get(data)) is not None:
+            asker = Asker(b"", peer, "", plan.tls)
+            return self._settle(plan, None, asker, now_s, data, len(data))
         end = data.find(HEAD_END, start) + 4
         if end < 4 or end - start > HEAD_BYTES_MAX:
             return None
@@ -71,15 +74,18 @@ class Lane:
         plan = plans.find(head)
         if plan is None or (cut and plan.text is not CUT and not is_spelled_like_ours(cut)):
             return None
-        if (look := _look(plan, cut)) is not None:
-            if end - start == len(data):
-                plans.remember(data, look)
-            told = _told(look, now_s)
-        else:
-            told = _document(plan, now_s)
+        asker = Asker(cut, peer, (hops or plan.fields.forwarded_for).decode(), plan.tls)
+        look = _look(plan, cut)
+        if end - start == len(data):
+            plans.remember(data, look, plan, is_bare=not (cut or asker.forwarded_for))
+        return self._settle(plan, look, asker, now_s, data, end)
+
+    def _settle(
+        self, plan: Plan, look: Look | None, asker: Asker, now_s: float, data: bytes, end: int
+    ) -> Answered | None:
+        told = _document(plan, now_s) if look is None else _told(look, now_s)
         if told is not None:
             return self._quick(told, end, tls=plan.tls)
-        asker = Asker(cut, peer, (hops or plan.fields.forwarded_for).decode(), plan.tls)
         return self._let_in(plan, asker, now_s, data, end)
 
     def _quick(self, answer: bytes, end: int, *, tls: bool) -> Answered:

@@ -3,11 +3,11 @@
 Visitors' heads differ in their tickets, and behind a proxy in their addresses, and in little else, so a
 head is remembered by what is left without them. What was cut out is made of the letters of base64url
 alone, or verified: whatever it says, it cannot change how the rest is read. Who looks at its place does
-so again, with the same bytes: these are remembered whole, once verified.
+so again, with the same bytes: these are remembered whole, once verified; so is what names nobody.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from gateway.web.clients import is_tls
 from gateway.web.heads import CUT, Fields, read_fields
@@ -15,7 +15,8 @@ from gateway.web.lane_answers import PlaceRoute, Route
 from gateway.web.negotiation import Language, preferred_language, wants_html
 
 PLANS_MAX = 4096  # of at most HEAD_BYTES_MAX each
-LOOKS_MAX, LOOK_BYTES_MAX = 16_384, 1024  # 12 MB with the heads of usual browsers
+LOOKS_MAX, WHOLE_BYTES_MAX = 16_384, 1024  # 12 MB with the heads of usual browsers
+Kept = TypeVar("Kept")
 Routes = Mapping[bytes, Route]  # by first lines
 
 
@@ -45,6 +46,7 @@ class Plans:
         self._routes, self._trusting = routes, trusting
         self.known: dict[bytes, Plan] = {}
         self.looks: dict[bytes, Look] = {}  # by whole requests
+        self.bare: dict[bytes, Plan] = {}  # by whole requests that name nobody and have no body
 
     def find(self, head: bytes) -> Plan | None:
         """Return what a head without its credential asks for; None: aiohttp has to look."""
@@ -68,15 +70,20 @@ class Plans:
             speaks=None if page else preferred_language(fields.accept_language.decode()),
             tls=is_tls(fields.forwarded_proto.decode()),
         )
-        if len(self.known) >= PLANS_MAX:
-            self.known.clear()
-        self.known[head] = plan
+        _keep(self.known, head, plan, PLANS_MAX)
         return plan
 
-    def remember(self, data: bytes, look: Look) -> None:
-        """Know this look again."""
-        if len(data) > LOOK_BYTES_MAX:
+    def remember(self, data: bytes, look: Look | None, plan: Plan, *, is_bare: bool) -> None:
+        """Know a whole request again: a look, or one that names nobody and has no body."""
+        if len(data) > WHOLE_BYTES_MAX:
             return
-        if len(self.looks) >= LOOKS_MAX:
-            self.looks.clear()
-        self.looks[data] = look
+        if look is not None:
+            _keep(self.looks, data, look, LOOKS_MAX)
+        elif is_bare and not plan.body_bytes:
+            _keep(self.bare, data, plan, PLANS_MAX)
+
+
+def _keep(known: dict[bytes, Kept], data: bytes, kept: Kept, most: int) -> None:
+    if len(known) >= most:
+        known.clear()
+    known[data] = kept

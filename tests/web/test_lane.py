@@ -295,6 +295,21 @@ async def test_heads_are_remembered_without_their_tickets_and_not_without_end(
             assert len(both.lane._plans.known) <= 10
 
 
+async def test_only_what_names_nobody_and_has_no_body_is_remembered_whole(both: Pair) -> None:
+    join, ticket = f"{WAVE}/tickets", both.house.ticket(50)
+    bare = [request(join, "POST"), request(f"{WAVE}/board"), request(f"{WAVE}/form", Cookie="a=b")]
+    others = [
+        request(join, "POST", Cookie=f"ticket.wave-1={ticket}"),
+        request(join, "POST", b"{}", Content_Type="application/json"),
+        request(f"{WAVE}/place", Cookie=f"ticket.wave-1={ticket}"),
+        request(f"{WAVE}/board", User_Agent="a" * 1_024),
+    ]
+    async with wire(both.fast) as client:
+        for data in (bare + others) * 2:
+            assert (await client.ask(data)).status in {200, 201}
+    assert set(both.lane._plans.bare) == set(bare)
+
+
 async def test_a_busy_lane_tells_its_counts_once_and_whole(both: Pair) -> None:
     told: list[tuple[str, str, int, int]] = []
 
