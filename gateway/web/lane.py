@@ -100,10 +100,10 @@ class Lane:
         route, next_start = plan.route, end + plan.body_bytes
         why = self._why_not(route.rank, asker, now_s)
         if why is None:
-            act = isinstance(route, ActRoute) and route.begin(
-                plan.fields, asker, data[end:next_start]
-            )
-            return (act, next_start) if act else None
+            if not (plan.begins and isinstance(route, ActRoute)):
+                return None
+            act = route.begin(plan.fields, asker, data[end:next_start])
+            return None if act is None else (act, next_start)
         if next_start > len(data) or plan.speaks is None:
             return None  # its turn at the gate comes behind the parser
         return self._quick(self._refuse(why, plan.speaks), next_start, tls=plan.tls)

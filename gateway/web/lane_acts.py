@@ -77,12 +77,10 @@ class ActRoute(Route):
         self._refused: list[str] = []  # codes
 
     def begin(self, fields: Fields, asker: Asker, body: bytes) -> Begun | None:
-        """Return what makes the answer; None: aiohttp has to look."""
+        """Return what makes the answer to a head that ``takes``; None: aiohttp has to look."""
         cookie, authorization, cut = fields.cookie, fields.authorization, asker.cut
         # Nothing but the gap may look like it, or it could not be filled.
         if len(body) != fields.body_bytes or (cookie + authorization).count(CUT) > bool(cut):
-            return None
-        if not self._is_usual(fields):
             return None
         shown = Shown(
             fields.host.decode(),
@@ -94,7 +92,8 @@ class ActRoute(Route):
         )
         return partial(self._tell, shown, fields.accept_language, body)
 
-    def _is_usual(self, fields: Fields) -> bool:
+    def takes(self, fields: Fields) -> bool:
+        """Say whether such a head is as a page of ours sends it."""
         if fields.content_type != _JSON_TYPE and (
             fields.content_type or fields.body_bytes or self._needs_body
         ):

@@ -65,6 +65,10 @@ class Route:
         """Return the ticket that a head shows, where that matters."""
         return None
 
+    def takes(self, _fields: Fields) -> bool:
+        """Say whether an act begins here."""
+        return False
+
     def answer(self, _fields: Fields, _now_s: float) -> bytes | None:
         """Return a whole answer, or None."""
         return None

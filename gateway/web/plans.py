@@ -29,6 +29,7 @@ class Plan(NamedTuple):
     body_bytes: int
     speaks: Language | None  # of a refusal; None: a page is wanted
     tls: bool  # by a trusted proxy's word
+    begins: bool  # an act, where there is room
 
 
 class Look(NamedTuple):
@@ -69,6 +70,7 @@ class Plans:
             fields.body_bytes,
             speaks=None if page else preferred_language(fields.accept_language.decode()),
             tls=is_tls(fields.forwarded_proto.decode()),
+            begins=route.takes(fields),
         )
         _keep(self.known, head, plan, PLANS_MAX)
         return plan
