@@ -23,6 +23,7 @@ from gateway.logs import configure
 from gateway.metrics import Metrics, metrics_directory
 from gateway.operators import OperatorsFile
 from gateway.pressure import watch_pressure
+from gateway.redis.channel import TIMED, Timed
 from gateway.redis.fence import Fences
 from gateway.redis.intake import RedisIntake
 from gateway.redis.policy import RedisPolicies
@@ -84,12 +85,15 @@ class Redis:
 
 
 @asynccontextmanager
-async def redis_adapters(settings: Settings, condition: Condition) -> AsyncIterator[Redis]:
+async def redis_adapters(
+    settings: Settings, condition: Condition, timed: Timed
+) -> AsyncIterator[Redis]:
     """Open the adapters, wait for a Redis that keeps its promises, and close them at the end.
 
     Raises:
         ConfigurationError: the server may lose what it acknowledges, or cannot be reached.
     """
+    TIMED.set(timed)
     url, prefix, fences = settings.redis.url, settings.redis.prefix, Fences()
     redis = Redis(
         rooms=RedisRooms(url, prefix, fences),
@@ -122,7 +126,7 @@ async def serve(
     style = ProblemStyle(base=settings.serve.problem_base)
     page_style = ProblemStyle(base=style.base, render=pages.problem)
     await check_limits()
-    async with redis_adapters(settings, condition) as redis:
+    async with redis_adapters(settings, condition, metrics.redis_answered) as redis:
         rooms = Rooms({p.id: p for p in programmes}, secrets.draw, time.monotonic)
         ticker = _ticker(settings, redis, rooms, metrics)
         await see_rooms(ticker, rooms)
