@@ -65,6 +65,7 @@ from gateway.web.rendering import Pages
 from gateway.web.self_check import check_limits
 from gateway.web.site import page_routes
 from gateway.web.throttle import Throttle
+from gateway.web.traffic import Traffic
 
 Programmes = Sequence[Programme]
 
@@ -131,12 +132,13 @@ async def serve(
         ticker = _ticker(settings, redis, rooms, metrics)
         await see_rooms(ticker, rooms)
         operations = Operations(rooms, redis.processes, condition, now_us=wall_clock_us)
-        steward = Steward(rooms, redis.policies)
+        steward = Steward(rooms, redis.policies, lambda: condition.fleet_traffic)
         proxies = Proxies(settings.front.trusted)
         gate = Gate(style.base, time.process_time)
+        traffic = Traffic(metrics, gate)
         throttle = partial(Throttle, proxies=proxies, gate=gate)
         services = _public_services(settings, programmes, secrets, redis, rooms, pages, throttle)
-        app = public_app(services, page_style, partial(page_routes, pages=pages), meter=metrics)
+        app = public_app(services, page_style, partial(page_routes, pages=pages), meter=traffic)
         lane = make_lane(services, pages, gate)
         public = await _site(settings.public, app, lane, proxies)
         operators = OperatorsFile(settings.secrets.dir)
@@ -156,7 +158,7 @@ async def serve(
             ticker.run,
             steward.run,
             partial(watch_loop, metrics),
-            partial(watch_pressure, lane, public, rooms, metrics, condition),
+            partial(watch_pressure, lane, public, rooms, metrics, traffic, condition),
             partial(watch_safety, redis.safety, condition),
             partial(watch_fleet, redis.processes, rooms, condition),
             partial(report_process, redis.processes, operations, redis.fences),

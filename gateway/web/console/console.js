@@ -129,9 +129,10 @@ async function show(status) {
     charted = wave.wave;
     Charts.begin((await ask("GET", `/v1/waves/${wave.wave}/trail`)).document, zoneMinutes(wave.opens_at));
   }
-  Charts.add(wave, Date.parse(status.at) / 1000);
+  Charts.add(wave, status.traffic, Date.parse(status.at) / 1000);
   showHead(status);
   showFigures();
+  showTraffic(status.traffic);
   showProcesses(status);
 }
 
@@ -173,11 +174,17 @@ function showFigures() {
   }
 }
 
+// What comes to all processes, whatever its wave; the polls that are expected are of this one.
+function showTraffic(traffic) {
+  for (const name of ["hits", "pages", "polls", "shed", "throttled"]) at(name).textContent = number(traffic[`${name}_per_s`], 0);
+  at("shed").classList.toggle("bad", traffic.shed_per_s > 0);
+  at("polls-of").textContent = `polls, expected ${number(wave.polls_expected_per_s)} of ${number(wave.policy.poll_budget_per_s)} at most`;
+}
+
 function showProcesses(status) {
   const deliveries = status.deliveries.map((each) => [[each.process], [each.delivery.circuit === "closed" ? "delivers" : `circuit ${each.delivery.circuit}`, each.delivery.circuit === "closed" ? "good" : "bad"], ["–", "n"], ["–", "n"], [`${each.age_s.toFixed(1)} s`, "n"]]);
   const doors = status.processes.map((each) => [[each.process], [each.accepting ? "yes" : "no", each.accepting ? "good" : "bad"], [String(each.revisions?.[wave.wave] ?? "–"), "n"], [`${(each.snapshot_age_s ?? 0).toFixed(1)} s`, "n"], [`${each.age_s.toFixed(1)} s`, "n"]]);
   at("processes").replaceChildren(...[...doors, ...deliveries].map((cells) => row(cells)));
-  at("shedding").textContent = `polls ${number(wave.polls_per_s)}/s, expected ${number(wave.polls_expected_per_s)}/s of ${number(wave.policy.poll_budget_per_s)}/s`;
 }
 
 async function showSlow() {
