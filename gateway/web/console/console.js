@@ -8,7 +8,7 @@ const clock = (iso) => iso ? iso.slice(11, 16) : "–";
 const ROLES = ["viewer", "helpdesk", "operator", "admin"];
 const ZONES = { "+07:00": "WIB", "+08:00": "WITA", "+09:00": "WIT" };
 const isWall = location.pathname === "/wall";
-let me = null, chosen = null, wave = null, planned = null, acted = 0, seen = 0, charted = null, revision = null;
+let me = null, chosen = null, wave = null, told_at = null, planned = null, acted = 0, seen = 0, charted = null, revision = null;
 
 document.body.classList.toggle("wall", isWall);
 for (const kind of ["keydown", "pointerdown", "pointermove"]) addEventListener(kind, () => { acted = Date.now(); }, { passive: true });
@@ -123,6 +123,7 @@ async function show(status) {
   wave = waves.find((each) => each.wave === chosen) ?? living;
   at("wave").value = wave.wave;
   at("wave-name").textContent = wave.wave;
+  told_at = status.at;
   troubles([...status.reasons, ...status.alarms], status.notices);
   if (wave.phase === null) return;
   if (charted !== wave.wave) {
@@ -240,10 +241,19 @@ at("pause").addEventListener("click", async () => {
   // The message goes with the pause that brought it, and with no other.
   const { document: audit } = await ask("GET", "/v1/audit", { query: { wave: wave.wave } });
   const said = audit.records.find((record) => !record.refused && record.changes.paused?.after)?.changes.message;
-  const message = said && said.after === wave.policy.message ? { message: said.before } : {};
+  const message = said && begin(said.after) === begin(wave.policy.message) ? { message: said.before } : {};
   plan("Resume admissions", { method: "PUT", path: "policy", body: { paused: false, ...message } });
 });
 at("undo").addEventListener("click", () => plan("Undo the last change", { method: "POST", path: "undo", body: {} }));
+
+// What the messages of one pause have in common, however often its news has changed: since when it is.
+const begin = (message) => /^sejak \/ since \S+ \S+/.exec(message)?.[0] ?? message;
+
+// As `gateway ctl pause` says it: what stands on every page, in the wave's zone.
+function pauseMessage(reason, news) {
+  const zone = ZONES[wave.opens_at.slice(-6)] ?? "", since = new Date(Date.parse(told_at) + 60000 * zoneMinutes(wave.opens_at));
+  return [`sejak / since ${clock(since.toISOString())} ${zone}`, reason, news && `kabar berikutnya / next news: ${news} ${zone}`].filter(Boolean).join(" · ");
+}
 
 async function plan(title, wish) {
   at("knob-error").textContent = "";
@@ -271,7 +281,7 @@ function showPlan(title, { changes, plan: told, confirm, timer }) {
   }));
   at("tell").hidden = !planned.tells;
   at("reason").closest("label").hidden = Boolean(planned.tells);
-  at("tell-text").value = at("reason").value = "";
+  at("tell-text").value = at("tell-news").value = at("reason").value = "";
   at("dialog").showModal();
   (planned.tells ? at("tell-text") : at("dialog").querySelector(".confirm") ?? at("reason")).focus();
 }
@@ -283,7 +293,7 @@ at("apply").addEventListener("submit", async (event) => {
   if (!reason) return void (at("dialog-error").textContent = "Say why: it is kept with the change.");
   const confirmed = [...at("dialog").querySelectorAll(".confirm")].map((field) => field.value.trim()).filter(Boolean);
   if (confirmed.length) query.confirm = confirmed.join(",");
-  const body = tells ? { ...planned.body, message: text } : planned.body;
+  const body = tells ? { ...planned.body, message: pauseMessage(text, at("tell-news").value) } : planned.body;
   try {
     const { document: answer } = await ask(method, `/v1/waves/${planned.wave}/${path}`, { body, query, headers: { ...headers, "X-Reason": bytes(reason) } });
     at("dialog").close();
