@@ -29,6 +29,7 @@ from gateway.logs import configure
 from gateway.metrics import Metrics, metrics_directory
 from gateway.operators import OperatorsFile
 from gateway.pressure import watch_pressure
+from gateway.redis.channel import TIMED, Timed
 from gateway.redis.fence import Fences
 from gateway.redis.intake import RedisIntake
 from gateway.redis.policy import RedisPolicies
@@ -70,6 +71,7 @@ from gateway.web.rendering import Pages
 from gateway.web.self_check import check_limits
 from gateway.web.site import page_routes
 from gateway.web.throttle import Throttle
+from gateway.web.traffic import Traffic
 
 Programmes = Sequence[Programme]
 
@@ -90,12 +92,15 @@ class Redis:
 
 
 @asynccontextmanager
-async def redis_adapters(settings: Settings, condition: Condition) -> AsyncIterator[Redis]:
+async def redis_adapters(
+    settings: Settings, condition: Condition, timed: Timed
+) -> AsyncIterator[Redis]:
     """Open the adapters, wait for a Redis that keeps its promises, and close them at the end.
 
     Raises:
         ConfigurationError: the server may lose what it acknowledges, or cannot be reached.
     """
+    TIMED.set(timed)
     url, prefix, fences = settings.redis.url, settings.redis.prefix, Fences()
     redis = Redis(
         rooms=RedisRooms(url, prefix, fences),
@@ -128,17 +133,18 @@ async def serve(
     style = ProblemStyle(base=settings.serve.problem_base)
     page_style = ProblemStyle(base=style.base, render=pages.problem)
     await check_limits()
-    async with redis_adapters(settings, condition) as redis:
+    async with redis_adapters(settings, condition, metrics.redis_answered) as redis:
         rooms = Rooms({p.id: p for p in programmes}, secrets.draw, time.monotonic)
         ticker = _ticker(settings, redis, rooms, metrics)
         await see_rooms(ticker, rooms)
         operations = Operations(rooms, redis.processes, condition, now_us=wall_clock_us)
-        steward = Steward(rooms, redis.policies)
+        steward = Steward(rooms, redis.policies, lambda: condition.fleet_traffic)
         proxies = Proxies(settings.front.trusted)
         gate = Gate(style.base, time.process_time)
+        traffic = Traffic(metrics, gate)
         throttle = partial(Throttle, proxies=proxies, gate=gate)
         services = _public_services(settings, programmes, secrets, redis, rooms, pages, throttle)
-        app = public_app(services, page_style, partial(page_routes, pages=pages), meter=metrics)
+        app = public_app(services, page_style, partial(page_routes, pages=pages), meter=traffic)
         lane = make_lane(services, pages, gate)
         public = await _site(settings.public, app, lane, proxies)
         operators = OperatorsFile(settings.secrets.dir)
@@ -158,7 +164,7 @@ async def serve(
             ticker.run,
             steward.run,
             partial(watch_loop, metrics),
-            partial(watch_pressure, lane, public, rooms, metrics, condition),
+            partial(watch_pressure, lane, public, rooms, metrics, traffic, condition),
             partial(watch_safety, redis.safety, condition),
             partial(watch_fleet, redis.processes, rooms, condition),
             partial(report_process, redis.processes, operations, redis.fences),

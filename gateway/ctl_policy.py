@@ -8,11 +8,11 @@ import json
 import math
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any
 
 import click
 
+from gateway import ctl_pause
 from gateway.core.policy import BOUNDS
 from gateway.ctl_change import Wish, change, choose, undo_change
 from gateway.ctl_client import Document
@@ -25,7 +25,7 @@ from gateway.ctl_group import (
     wave_option,
 )
 from gateway.ctl_records import history_text
-from gateway.ctl_text import policy_text, zone_of
+from gateway.ctl_text import policy_text
 
 UNITS_S = {"s": 1, "m": 60, "h": 3_600}
 MESSAGE_CHARACTERS_MAX = round(BOUNDS["message"].high)
@@ -126,22 +126,30 @@ def message(*, text: str, **how: Any) -> None:
 def pause(*, next_news: str | None, quiet: bool, **how: Any) -> None:
     """Stop admitting; places are kept, passes do not age, and every page tells the reason."""
     client = client_of()
-    wave = choose(client.status(), how["wave_id"])
-    said = {} if quiet else _said(how["reason"], next_news, wave.get("opens_at", ""))
-    change(client, lambda _: {"paused": True, **said}, _wish(how))
+    status = client.status()
+    wave = choose(status, how["wave_id"])
+    opens_at = (
+        wave["opens_at"] if wave["phase"] else status["at"]
+    )  # not seen yet: no zone of its own
+    said = {} if quiet else _said(how["reason"], next_news, status["at"], opens_at)
+
+    def fields(policy: Document) -> Document:
+        if policy["paused"] and said:
+            return {"message": ctl_pause.go_on(policy["message"], said["message"])}
+        return {"paused": True, **said}
+
+    change(client, fields, _wish(how))
 
 
-def _said(reason: str, next_news: str | None, opens_at: str) -> Document:
-    """Return the message of a pause; without a reason the one that stands stays."""
-    news = ""
-    if next_news:
-        zone = zone_of(datetime.fromisoformat(opens_at)) if opens_at else ""
-        news = f"kabar berikutnya / next news: {next_news} {zone}".rstrip()
-    told = " · ".join(filter(None, [reason, news]))
+def _said(reason: str, next_news: str | None, at: str, opens_at: str) -> Document:
+    """Return the message of a pause as a field; with nothing to say the one that stands stays."""
+    if not reason and not next_news:
+        return {}
+    told = ctl_pause.message(reason, next_news, at, opens_at)
     if len(told) > MESSAGE_CHARACTERS_MAX:
         limit = f"a page has room for {MESSAGE_CHARACTERS_MAX} characters"
         raise click.BadParameter(f"{limit}: say it shorter, or add --quiet", param_hint="--reason")
-    return {"message": told} if told else {}
+    return {"message": told}
 
 
 @_knob()
@@ -156,7 +164,7 @@ def resume(**how: Any) -> None:
         none: Document = {}
         last = next((c for c in done if c.get("paused", none).get("after") is True), none)
         said = last.get("message", {})
-        is_its_own = said and said["after"] == policy["message"]
+        is_its_own = said and ctl_pause.are_of_one_pause(said["after"], policy["message"])
         return {"paused": False, **({"message": said["before"]} if is_its_own else {})}
 
     change(client, fields, _wish(how), needs_reason=False)

@@ -114,12 +114,20 @@ def _processes_text(status: Document) -> str:
             "not measured" if told["capacity_per_s"] is None else f"{told['capacity_per_s']:.3g}/s"
         )
         facts.append(f"store {speed}, circuit {told['circuit']}")
+    traffic = _traffic_text(status.get("traffic"))
     shed = _shedding_text(status)
-    troubles = [shed] if shed else []
+    troubles = [line for line in (traffic, shed) if line]
     troubles += [f"✖ {reason}" for reason in status["reasons"]]
     troubles += [f"✖ {alarm}" for alarm in status.get("alarms", ())]
     notices = [f"! {notice}" for notice in status["notices"]]
     return "\n".join([", ".join(facts), *troubles, *notices])
+
+
+def _traffic_text(traffic: Mapping[str, float] | None) -> str:
+    """Say what came to all processes in the last second, and what became of it."""
+    kinds = ("pages", "polls", "shed", "throttled")
+    told = [f"{kind} {traffic[f'{kind}_per_s']:,.0f}" for kind in kinds] if traffic else []
+    return f"hits {traffic['hits_per_s']:,.0f}/s: {', '.join(told)}" if traffic else ""
 
 
 def _shedding_text(status: Document) -> str:

@@ -60,6 +60,12 @@ COUNTED: tuple[Measure, ...] = (
     _counted("gateway_requests_in_flight", "gauge", "Handed to a handler and not answered."),
     _counted("gateway_requests_in_flight_limit", "gauge", "So many may be in flight."),
     _counted("gateway_shedding_ratio", "gauge", "Share of the ranks that is refused; 0: nobody."),
+    _counted(
+        "gateway_redis_command_duration_seconds",
+        "histogram",
+        "Time until Redis answered.",
+        "command",
+    ),
 )
 
 
@@ -106,6 +112,7 @@ TOLD: tuple[Told, ...] = (
     _told("gateway_snapshot_timestamp_seconds", "Last tick seen.", lambda s, _: s.now_us / 1e6),
 )
 PHASE = Measure("gateway_wave_phase", "gauge", ("wave", "phase"), "1 for the phase it is in.")
+CPU = Measure("gateway_process_cpu_seconds_total", "counter", ("pid",), "Processor time used.")
 BUILD = Measure("gateway_build_info", "gauge", ("version",), "Always 1.")
 
-MEASURES: tuple[Measure, ...] = (*COUNTED, *(told.measure for told in TOLD), PHASE, BUILD)
+MEASURES: tuple[Measure, ...] = (*COUNTED, *(told.measure for told in TOLD), PHASE, CPU, BUILD)

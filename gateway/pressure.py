@@ -18,6 +18,7 @@ from gateway.services.overview import oldest_s
 from gateway.services.rooms import LiveRoom
 from gateway.web.lane import Lane
 from gateway.web.listener import Site
+from gateway.web.traffic import Traffic
 
 LOOKS = 10
 NOBODY_IN = frozenset({Phase.SCHEDULED, Phase.CLOSED})
@@ -29,6 +30,7 @@ async def watch_pressure(
     site: Site,
     rooms: Iterable[LiveRoom],
     metrics: Metrics,
+    traffic: Traffic,
     condition: Condition,
     stop: asyncio.Event,
 ) -> None:
@@ -43,10 +45,11 @@ async def watch_pressure(
             claims_full=intake_full(rooms, of_claims=True),
         )
         gate.turn(signals, thresholds(policies_under_way(rooms)))
-        lane.report(metrics)
+        lane.report(traffic)
+        traffic.look(asyncio.get_running_loop().time())
         _report(site, metrics)
         metrics.pressed(gate.pending, gate.in_flight_max, 1 - gate.threshold)
-        condition.shedding = gate.state()
+        condition.shedding, condition.traffic = gate.state(), traffic.per_s
 
 
 def _report(site: Site, metrics: Metrics) -> None:

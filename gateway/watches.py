@@ -18,6 +18,7 @@ from gateway.redis.processes import RedisProcesses
 from gateway.redis.safety import RedisSafety
 from gateway.services.admission import Ticker
 from gateway.services.operations import Condition, Operations, ProcessesPort
+from gateway.services.overview import together
 from gateway.services.recovery import Keeper
 from gateway.services.rooms import Rooms
 
@@ -135,11 +136,16 @@ async def report_process(
 async def watch_fleet(
     processes: ProcessesPort, rooms: Rooms, condition: Condition, stop: asyncio.Event
 ) -> None:
-    """Keep comparing: a process whose policy stays behind the others' should get no traffic."""
+    """Keep comparing: a process whose policy stays behind the others' should get no traffic.
+
+    What comes to all of them is summed up with the same look.
+    """
     behind_since_s: dict[str, float] = {}
 
     async def look() -> None:
-        revisions = [row["revisions"] for row in await processes.alive() if "revisions" in row]
+        rows = await processes.alive()
+        revisions = [row["revisions"] for row in rows if "revisions" in row]
+        condition.fleet_traffic = together(rows)
         now_s = time.monotonic()
         for room in rooms:
             wave_id = room.wave.id

@@ -80,7 +80,7 @@ class OperatorsHouse:
             self.rooms, self.processes, self.condition, now_us=lambda: NOW_US
         )
         self.desk = PolicyDesk(self.rooms, self.policies, self.processes)
-        self.steward = Steward(self.rooms, self.policies)
+        self.steward = Steward(self.rooms, self.policies, lambda: self.condition.fleet_traffic)
         self.credentials = {role: self.enrol(role.name.lower(), role) for role in Role}
 
     def enrol(self, operator_id: str, role: Role, *, issued_at_us: int | None = None) -> str:

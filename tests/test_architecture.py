@@ -28,7 +28,7 @@ RINGS: dict[str, tuple[str, list[str]]] = {  # ring -> (modules as a pattern, ri
     "stores": (r"gateway\.stores(\..+)?", ["core", "ports"]),
     "web": (r"gateway\.web(\..+)?", ["core", "ports", "services"]),
     "observation": (
-        r"gateway\.(measures|metrics|room_families|logs)",
+        r"gateway\.(measures|metrics|room_families|process_family|logs)",
         ["core", "ports", "services"],
     ),
     "configuration": (

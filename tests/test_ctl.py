@@ -162,7 +162,8 @@ def test_rate_0_is_refused_with_the_hint_to_pause(gateway: Gateway) -> None:
 def test_pause_and_resume_are_undone_by_each_other(gateway: Gateway) -> None:
     result = gateway.run("pause", "--reason", "store slow")
     assert (
-        'revision 2: paused no → yes, message "" → "store slow", 2 of 2 processes' in result.stdout
+        'revision 2: paused no → yes, message "" → "sejak / since 16:00 WIB · store slow", 2 of 2 processes'
+        in result.stdout
     )
     assert gateway.policy.paused
     result = gateway.run("pause", "--reason", "store slow")
@@ -318,7 +319,7 @@ def test_json_is_what_the_gateway_answers_and_nothing_else(gateway: Gateway) -> 
     assert (policy["wave"], policy["revision"], policy["policy"]["quota"]) == ("wave-1", 1, 1_000)
     changed = json.loads(gateway.run("pause", "--reason", "x", "--json").stdout)
     assert changed["changes"] == {
-        "paused": {"before": False, "after": True}, "message": {"before": "", "after": "x"},
+        "paused": {"before": False, "after": True}, "message": {"before": "", "after": "sejak / since 16:00 WIB · x"},
     }  # fmt: skip
     assert (changed["revision"], changed["confirmed"], changed["processes"]) == (2, 2, 2)
     (record,) = json.loads(gateway.run("audit", "--json").stdout)["records"]

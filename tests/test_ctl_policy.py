@@ -9,7 +9,7 @@ import pytest
 from gateway.core.credentials import Role
 from gateway.core.snapshot import Phase
 from gateway.ports import Standing
-from tests.operations_house import OPEN
+from tests.operations_house import NOW_US, OPEN
 from tests.test_ctl import Gateway, gateway, silence  # noqa: F401  fixtures
 
 
@@ -100,8 +100,9 @@ def test_a_pause_tells_its_reason_on_every_page_and_resuming_takes_it_away(
 ) -> None:
     gateway.run("message", "Siapkan KTP", "--reason", "x")
     gateway.run("pause", "--reason", "Data penduduk tidak menjawab", "--next-news", "19.30")
-    told = "Data penduduk tidak menjawab · kabar berikutnya / next news: 19:30 WIB"
-    assert gateway.policy.message == told
+    since = "sejak / since 16:00 WIB"
+    reason, news = "Data penduduk tidak menjawab", "kabar berikutnya / next news: 19:30 WIB"
+    assert gateway.policy.message == f"{since} · {reason} · {news}"
     assert gateway.run("resume").exit_code == 0
     assert (gateway.policy.paused, gateway.policy.message) == (False, "Siapkan KTP")
     gateway.run("pause", "--reason", "kept inside", "--quiet")
@@ -109,6 +110,23 @@ def test_a_pause_tells_its_reason_on_every_page_and_resuming_takes_it_away(
     assert gateway.run("message", "Sabar", "--reason", "x").exit_code == 0
     assert gateway.run("resume").exit_code == 0
     assert gateway.policy.message == "Sabar"
+
+
+def test_a_pause_that_goes_on_tells_other_news_and_the_same_beginning(
+    gateway: Gateway,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gateway.run("message", "Siapkan KTP", "--reason", "x")
+    gateway.run("pause", "--reason", "A", "--next-news", "16:30")
+    half_an_hour_later = NOW_US + 1_800_000_000
+    monkeypatch.setattr(gateway.house.operations, "_now_us", lambda: half_an_hour_later)
+    gateway.run("pause", "--reason", "B", "--next-news", "17:00")
+    news = "kabar berikutnya / next news: 17:00 WIB"
+    assert gateway.policy.message == f"sejak / since 16:00 WIB · B · {news}"
+    assert gateway.run("resume").exit_code == 0
+    assert gateway.policy.message == "Siapkan KTP"
+    gateway.run("pause", "--reason", "C")
+    assert gateway.policy.message == "sejak / since 16:30 WIB · C"
 
 
 def test_a_reason_that_no_page_has_room_for_is_refused(gateway: Gateway) -> None:  # noqa: F811

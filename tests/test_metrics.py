@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,7 +160,7 @@ def test_a_new_system_begins_to_count_at_nothing(tmp_path: Path) -> None:
 
 def test_every_metric_has_one_row_and_a_name_of_our_form(metrics: Metrics) -> None:
     names = [measure.name for measure in MEASURES]
-    assert len(set(names)) == len(names) == len(COUNTED) + len(TOLD) + 2
+    assert len(set(names)) == len(names) == len(COUNTED) + len(TOLD) + 3
     for measure in MEASURES:
         assert re.fullmatch(r"gateway_[a-z_]+", measure.name)
         assert measure.name.endswith("_total") == (measure.kind == "counter"), measure.name
@@ -171,6 +173,31 @@ def test_nothing_is_told_that_has_no_row(metrics: Metrics) -> None:
     text = metrics.render(OperatorsHouse().rooms).decode()
     told = {family.name for family in text_string_to_metric_families(text)}
     assert told <= {measure.name.removesuffix("_total") for measure in MEASURES}
+
+
+def test_processor_time_is_told_of_every_process_that_lives(
+    metrics: Metrics, tmp_path: Path
+) -> None:
+    other_process(tmp_path / "metrics")  # has ended
+    before_s = time.process_time()
+    told = samples(metrics.render(NOBODY))
+    used = {name: value for name, value in told.items() if "cpu_seconds" in name}
+    assert list(used) == [f"gateway_process_cpu_seconds_total {os.getpid()}"]
+    (used_s,) = used.values()
+    tick_s = 1 / os.sysconf("SC_CLK_TCK")
+    assert before_s - 2 * tick_s <= used_s <= time.process_time() + 2 * tick_s
+
+
+def test_round_trips_to_redis_are_told_finer_than_answers(metrics: Metrics) -> None:
+    for took_s in (0.0002, 0.0004, 0.04):
+        metrics.redis_answered("claim", took_s)
+    metrics.redis_answered("other", 0.001)
+    told = samples(metrics.render(NOBODY))
+    name = "gateway_redis_command_duration_seconds"
+    assert told[f"{name}_bucket claim 0.00025"] == 1
+    assert told[f"{name}_bucket claim 0.0005"] == 2
+    assert told[f"{name}_count claim"] == 3
+    assert told[f"{name}_count other"] == 1
 
 
 async def test_the_lag_of_the_event_loop_is_measured(

@@ -16,6 +16,7 @@ from gateway.pressure import intake_full, policies_under_way, watch_pressure
 from gateway.services.operations import Condition
 from gateway.web.gate import Gate
 from gateway.web.lane_table import make_lane
+from gateway.web.traffic import Traffic
 from tests.support import wait_until
 from tests.web.house import NOW_US, OPEN, House
 from tests.web.wire import serving
@@ -81,9 +82,12 @@ async def test_a_changed_policy_is_gone_by_in_the_next_window_and_told(tmp_path:
     house, condition, stop = House(), Condition(), asyncio.Event()
     gate = Gate("https://gateway.example/problems", lambda: 0.0)
     lane, metrics = make_lane(house.services, None, gate), Metrics(tmp_path)
+    traffic = Traffic(metrics, gate)
     room = next(iter(house.rooms))
     async with serving(house.app(), lane=lane) as site, asyncio.TaskGroup() as tasks:
-        tasks.create_task(watch_pressure(lane, site, house.rooms, metrics, condition, stop))
+        tasks.create_task(
+            watch_pressure(lane, site, house.rooms, metrics, traffic, condition, stop)
+        )
         await wait_until(lambda: bool(condition.shedding), what="a first window")
         assert gate.in_flight_max == 64
         room.policy = replace(room.policy, shed_in_flight_max=20, shed_memory_free_ratio=0.5)

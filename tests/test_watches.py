@@ -63,6 +63,25 @@ async def test_i57_a_process_whose_policy_stays_behind_the_fleets_is_not_ready(
     await watching
 
 
+async def test_what_comes_to_all_processes_is_summed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watches, "FLEET_EVERY_S", 0.001)
+    house, stop = OperatorsHouse(), asyncio.Event()
+    house.processes.rows = [
+        {"process": "a", "traffic": {"hits_per_s": 10.5, "shed_per_s": 0.0}},
+        {"process": "b", "traffic": {"hits_per_s": 20.0, "shed_per_s": 1.5}},
+        {"process": "just begun", "traffic": {}},
+        {"process": "of another version"},
+        {"process": "c", "delivery": {}},
+    ]
+    watching = asyncio.create_task(
+        watches.watch_fleet(house.processes, house.rooms, house.condition, stop)
+    )
+    await wait_until(lambda: bool(house.condition.fleet_traffic), what="it has looked")
+    assert house.condition.fleet_traffic == {"hits_per_s": 30.5, "shed_per_s": 1.5}
+    stop.set()
+    await watching
+
+
 async def test_a_change_that_is_on_its_way_makes_nobody_unready(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -7,7 +7,8 @@ A connection with an unanswered command is closed, never used again: its answer 
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from hiredis import pack_command
@@ -21,6 +22,11 @@ from gateway.redis.lua import load
 
 PROBE_S = 1.0  # after a failed connect nobody tries again for so long
 CONNECT_S = 0.1
+
+Timed = Callable[[str, float], None]  # a script's name or OTHER, seconds
+OTHER = "other"  # a command that is no script
+# Who is told how long each command took: one for all adapters of a process, chosen before they are made.
+TIMED: ContextVar[Timed | None] = ContextVar("timed", default=None)
 
 
 class AnotherEpochError(RoomMissingError):
@@ -43,6 +49,7 @@ class Channel:
         self._connection_class: Any = options.pop("connection_class", Connection)
         self._options = options
         self._deadline_s = deadline_s
+        self._timed = TIMED.get()
         self._connection: Any = None
         self._lock = asyncio.Lock()
         self._closed_until = 0.0  # monotonic seconds
@@ -58,37 +65,40 @@ class Channel:
         script = load(name)
         async with self._lock:
             try:
-                return await self._command("EVALSHA", script.sha, len(keys), *keys, *args)
+                return await self._command(name, "EVALSHA", script.sha, len(keys), *keys, *args)
             except NoScriptError:
-                return await self._command("EVAL", script.text, len(keys), *keys, *args)
+                return await self._command(name, "EVAL", script.text, len(keys), *keys, *args)
 
     async def command(self, *parts: str | bytes | int, deadline_s: float | None = None) -> Any:
         """Send one command and return its answer. Raises as ``run`` does."""
         async with self._lock:
-            return await self._command(*parts, deadline_s=deadline_s)
+            return await self._command(OTHER, *parts, deadline_s=deadline_s)
 
     async def close(self) -> None:
         """Close the connection."""
         async with self._lock:
             await self._drop()
 
-    async def _command(self, *parts: str | bytes | int, deadline_s: float | None = None) -> Any:
+    async def _command(
+        self, name: str, *parts: str | bytes | int, deadline_s: float | None = None
+    ) -> Any:
         """Send and await; once again where the server had closed the connection.
 
         Every script may be repeated, and a server that was restarted leaves dead connections behind.
         """
         try:
-            return await self._attempt(*parts, deadline_s=deadline_s)
+            return await self._attempt(name, *parts, deadline_s=deadline_s)
         except _ConnectionClosedError as closed:
             try:
-                return await self._attempt(*parts, deadline_s=deadline_s)
+                return await self._attempt(name, *parts, deadline_s=deadline_s)
             except PortUnavailableError:
                 raise closed from None  # nothing was sent now, but the first try had been
 
-    async def _attempt(self, *parts: str | bytes | int, deadline_s: float | None) -> Any:
+    async def _attempt(self, name: str, *parts: str | bytes | int, deadline_s: float | None) -> Any:
         connection = await self._connected()
         # In C: the client's own packing takes a third of the time of a batch.
         packed = pack_command(parts)  # type: ignore[arg-type]  # its stub knows tuples of one
+        started_s = time.perf_counter()
         try:
             async with asyncio.timeout(deadline_s or self._deadline_s):
                 await connection.send_packed_command(packed)
@@ -106,6 +116,9 @@ class Channel:
         except BaseException:  # cancelled in mid-command: the answer would reach the next caller
             await self._drop()
             raise
+        finally:  # what has a deadline of its own is meant to wait
+            if self._timed is not None and deadline_s is None:
+                self._timed(name, time.perf_counter() - started_s)
         if isinstance(answer, ResponseError):
             raise _refusal(answer)
         return answer

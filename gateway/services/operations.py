@@ -12,7 +12,7 @@ from gateway.core.checkpoint import take, to_json
 from gateway.core.programme import Wave
 from gateway.core.snapshot import Phase
 from gateway.ports import PortError
-from gateway.services.overview import age_s, alarms, doubt, fleet, overview, share
+from gateway.services.overview import age_s, alarms, doubt, fleet, overview, share, together
 from gateway.services.rooms import LiveRoom, Rooms
 
 TOLD = (
@@ -45,6 +45,8 @@ class Condition:
     faults: tuple[str, ...] = ()  # of this process: it should get no traffic
     hazards: tuple[str, ...] = ()  # of its surroundings: what is accepted now may not be durable
     shedding: Mapping[str, Any] = field(default_factory=dict)  # who is refused, and why
+    traffic: Mapping[str, float] = field(default_factory=dict)  # a second, by what became of it
+    fleet_traffic: Mapping[str, float] = field(default_factory=dict)  # of all processes
     notices: tuple[str, ...] = ()  # to be seen by every operator, such as a safeguard switched off
 
 
@@ -96,6 +98,7 @@ class Operations:
             "accepting": self.readiness().accepting,
             "revisions": {room.wave.id: room.revision for room in self._rooms},
             "shedding": self._condition.shedding,
+            "traffic": self._condition.traffic,
             "shares": {room.wave.id: share(room) for room in self._rooms},
             "snapshot_age_s": max((age_s(room) or 0.0 for room in self._rooms), default=0.0),
         }
@@ -150,6 +153,7 @@ class Operations:
                 overview(room) | fleet(room, doors) | {"autopilot": flown.get(room.wave.id)}
                 for room in self._rooms
             ],
+            "traffic": together(doors),
             # Other parts of a row are told for the sums and for recovery, not for people.
             "processes": [_told(row, TOLD) for row in doors],
             "alarms": alarms(deliveries),

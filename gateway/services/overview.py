@@ -143,6 +143,13 @@ def fleet(room: LiveRoom, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def together(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return what comes to all live processes a second, by what became of it; empty: not known yet."""
+    traffics = [row["traffic"] for row in rows if row.get("traffic")]
+    names = traffics[0] if traffics else ()
+    return {name: round(sum(each.get(name, 0) for each in traffics), 1) for name in names}
+
+
 def _times(snapshot: Snapshot, zone: Zone) -> dict[str, str]:
     return {
         "prequeue_at": iso(snapshot.prequeue_at_us, zone),

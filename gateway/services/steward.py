@@ -7,7 +7,7 @@ a result is noted once per revision. So one living process is enough, and a rest
 import asyncio
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -30,8 +30,13 @@ _log = structlog.get_logger("gateway.policy")
 class Steward:
     """Looks after the policies of all waves, and keeps their trails."""
 
-    def __init__(self, rooms: Rooms, policies: AuditedPolicies) -> None:
-        self._rooms, self._policies = rooms, policies
+    def __init__(
+        self,
+        rooms: Rooms,
+        policies: AuditedPolicies,
+        traffic: Callable[[], Mapping[str, float]] = dict,  # of all processes; none known
+    ) -> None:
+        self._rooms, self._policies, self._traffic = rooms, policies, traffic
         self._noted: dict[str, int] = {}  # by wave: the revision whose result stands
         self.trails = {room.wave.id: Trail() for room in rooms}
 
@@ -49,7 +54,8 @@ class Steward:
         """See to one wave: costs no round trip while there is nothing to do."""
         if room.snapshot is None or room.stale:
             return
-        self.trails[room.wave.id].add(room.snapshot, room.polls_expected_per_s)
+        trail = self.trails[room.wave.id]
+        trail.add(room.snapshot, room.polls_expected_per_s, self._traffic())
         if room.timer is not None and room.now_us() >= room.timer.until_us:
             await self._go_back(room, room.timer)
         else:

@@ -1,6 +1,7 @@
 """How have the last fifteen minutes of a wave gone? One sample a second, kept by each process for itself."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,8 @@ COLUMNS = (
     "backlog",
     "rate_per_s",
     "polls_per_s",  # expected of all who wait
+    "hits_per_s",  # requests to all processes, whatever their wave
+    "shed_per_s",
 )
 
 Sample = tuple[float, ...]
@@ -30,7 +33,7 @@ class Trail:
 
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=SECONDS))
 
-    def add(self, snapshot: Snapshot, polls_per_s: float) -> None:
+    def add(self, snapshot: Snapshot, polls_per_s: float, traffic: Mapping[str, float]) -> None:
         """Keep one sample of each second."""
         at_s = snapshot.now_us // 1_000_000
         if self.samples and self.samples[-1][0] >= at_s:
@@ -38,7 +41,8 @@ class Trail:
         waiting = max(0, snapshot.issued - snapshot.called) + snapshot.stock
         counters = (getattr(snapshot, name) for name in COLUMNS[2:8])
         rate_per_s = snapshot.rate_milli_per_s / RATE_MILLI
-        self.samples.append((at_s, waiting, *counters, rate_per_s, round(polls_per_s, 1)))
+        hits = (traffic.get(name, 0) for name in COLUMNS[10:])
+        self.samples.append((at_s, waiting, *counters, rate_per_s, round(polls_per_s, 1), *hits))
 
     def columns(self) -> dict[str, list[float]]:
         """Return the samples as one list for each column."""

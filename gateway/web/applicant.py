@@ -4,6 +4,7 @@ Every handler keeps one order: media type and size, credential, limits, body, se
 Redis before the credential is verified. What changes something is decided in ``acts``.
 """
 
+import gzip
 import time
 from functools import lru_cache, partial
 from typing import Any
@@ -20,7 +21,7 @@ from gateway.web.acts import Act, Acts, Told
 from gateway.web.body import JSON_TYPE, expect_body, expect_nothing, read_json, read_nothing
 from gateway.web.cookies import add_cookies, shown_ahead, shown_by
 from gateway.web.documents import Document, make_document, serve
-from gateway.web.negotiation import Language, language_of, prefers_html
+from gateway.web.negotiation import Language, accepts_gzip, language_of, prefers_html
 from gateway.web.problems import Problem
 from gateway.web.public_services import PublicServices
 
@@ -51,7 +52,7 @@ class Applicant:
     async def board(self, request: web.Request) -> web.Response:
         """Show the public document."""
         document = self._services.front_door.board(self._services.room_of(request))
-        return json_response(document, cache=BOARD_CACHE)
+        return board_response(document, gzipped=accepts_gzip(request))
 
     async def place(self, request: web.Request) -> web.Response:
         """Show the holder of a ticket its own document."""
@@ -126,6 +127,16 @@ def respond_told(told: Told) -> web.Response:
     if told.location:
         response.headers["Location"] = told.location
     add_cookies(response, told.cookies)
+    return response
+
+
+def board_response(document: Any, *, gzipped: bool) -> web.Response:
+    """Return a board as it travels: the same to all who take gzip, and to all who do not."""
+    response = json_response(document, cache=BOARD_CACHE)
+    response.headers["Vary"] = "Accept-Encoding"
+    if gzipped:
+        response.headers["Content-Encoding"] = "gzip"
+        response.body = gzip.compress(orjson.dumps(document), 9, mtime=0)
     return response
 
 

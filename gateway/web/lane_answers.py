@@ -17,7 +17,7 @@ import orjson
 from gateway.core.shedding import Rank
 from gateway.core.tickets import Kind, owner_of, verify_number
 from gateway.services.rooms import LiveRoom
-from gateway.web.applicant import BOARD_CACHE, json_response
+from gateway.web.applicant import board_response
 from gateway.web.clients import is_tls
 from gateway.web.cookies import cookie_name
 from gateway.web.counting import Meter
@@ -89,19 +89,22 @@ class BoardRoute(Route):
         super().__init__(Rank.FAR_POLL, pattern)
         self._room, self._front_door, self._second = room, services.front_door, second
         self._moment: Moment | None = None
-        self._bytes = b""
+        self._bytes: dict[bool, bytes] = {}  # gzipped or not
 
-    def answer(self, _fields: Fields, _now_s: float) -> bytes | None:
+    def answer(self, fields: Fields, _now_s: float) -> bytes | None:
         """Return the bytes of this moment."""
-        room = self._room
+        room, gzipped = self._room, takes_gzip(fields.accept_encoding.decode())
         moment = room.moment()
-        if moment is self._moment:
-            room.polls += 1
+        if moment is not self._moment:
+            self._bytes, self._moment = {}, moment
+        answer = self._bytes.get(gzipped)
+        if answer is None:
+            response = board_response(self._front_door.board(room), gzipped=gzipped)
+            answer = self._bytes[gzipped] = serialize(response, self._second.date)
         else:
-            response = json_response(self._front_door.board(room), cache=BOARD_CACHE)
-            self._bytes, self._moment = serialize(response, self._second.date), moment
+            room.polls += 1
         self.told[200] += 1
-        return self._bytes
+        return answer
 
 
 class PlaceRoute(Route):

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.ports import OutcomeUnknownError, PortUnavailableError, RoomMissingError
 from gateway.redis.batch import Batcher
-from gateway.redis.channel import Channel
+from gateway.redis.channel import TIMED, Channel
 from gateway.redis.keys import room_keys
 from tests.faults_proxy import Faults, relay
 
@@ -99,6 +99,30 @@ async def test_scripts_run_where_no_descriptor_is_left(faulty: tuple[Channel, Fa
             await channel.command("PING")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def test_round_trips_are_timed_by_script_until_the_answer_or_the_deadline(
+    valkey_socket: Path,
+) -> None:
+    timed: list[tuple[str, float]] = []
+    before = TIMED.set(lambda name, took_s: timed.append((name, took_s)))
+    front = Path(tempfile.mkdtemp(prefix="gw")) / "s"
+    async with relay(front, valkey_socket) as faults:
+        channel = Channel(f"unix://{front}", deadline_s=0.2)
+        TIMED.reset(before)
+        faults.delay_s = 0.05
+        with pytest.raises(RoomMissingError):
+            await channel.run("claim", room_keys("gw", "none", "none"), [""])
+        await channel.command("PING")
+        await channel.command("BLPOP", "never", "0.1", deadline_s=1.0)  # is meant to wait
+        faults.hang = True
+        with pytest.raises(OutcomeUnknownError):
+            await channel.command("PING")
+        await channel.close()
+    assert {name for name, _ in timed[:-2]} == {"claim"}  # twice where it had to be loaded
+    assert [name for name, _ in timed[-2:]] == ["other", "other"]
+    assert all(0.05 <= took_s < 0.2 for _, took_s in timed[:-1])
+    assert 0.2 <= timed[-1][1] < 1.0
 
 
 async def patient(channel: Channel, *parts: str) -> bytes:

@@ -133,6 +133,17 @@ async def test_status_tells_the_live_processes_and_without_redis_at_least_itself
     }
 
 
+async def test_what_comes_in_a_second_is_told_of_all_processes_together(
+    house: OperatorsHouse,
+) -> None:
+    assert (await house.operations.status())["traffic"] == {}, "not known yet"
+    house.processes.rows = [{"process": "serve-1", "traffic": {"hits_per_s": 8.0}}] * 2
+    assert (await house.operations.status())["traffic"] == {"hits_per_s": 16.0}
+    house.processes.outage = AWAY
+    house.condition.traffic = {"hits_per_s": 3.0}
+    assert (await house.operations.status())["traffic"] == {"hits_per_s": 3.0}, "its own at least"
+
+
 async def test_polls_and_kept_promises_are_those_of_all_processes_together(
     house: OperatorsHouse,
 ) -> None:

@@ -1,6 +1,7 @@
 """The applicant's API: every answer of promises 3.3 and 3.4 that exists, over a real socket."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -130,7 +131,7 @@ async def test_j_16_the_board_is_the_same_for_everybody(site: Site, house: House
     plain = await ask(site, request(f"{WAVE}/board"))
     assert plain.json["phase"] == "open"
     assert plain.headers["cache-control"] == "public, max-age=2"
-    assert "vary" not in plain.headers
+    assert plain.headers["vary"] == "Accept-Encoding"
     others = [
         request(f"{WAVE}/board?x=1&x=2"),
         request(f"{WAVE}/board", Cookie=f"ticket.wave-1={house.ticket()}", Accept_Language="en"),
@@ -139,10 +140,26 @@ async def test_j_16_the_board_is_the_same_for_everybody(site: Site, house: House
     for data in others:
         answer = await ask(site, data)
         assert (answer.status, answer.body, answer.cookies) == (200, plain.body, ())
+    packed = await ask(site, request(f"{WAVE}/board", Accept_Encoding="gzip, deflate, br"))
+    assert packed.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(packed.body) == plain.body
+    assert packed.headers["cache-control"] == plain.headers["cache-control"]
     head = await ask(site, request(f"{WAVE}/board", "HEAD"))
     assert (head.status, head.body) == (200, b"")
     assert head.headers["content-length"] == str(len(plain.body))
     assert head.headers["cache-control"] == plain.headers["cache-control"]
+
+
+async def test_a_poll_weighs_little_on_a_launch_day(site: Site, house: House) -> None:
+    """A place is below 300 bytes; a board with its three digests cannot be, and is below 420."""
+    now = {"issued": 1_100_000, "cohort": 330_000, "called": 45_912, "near": 46_512}
+    house.see(OPEN, **now, admitted=41_882, accepted=33_017)
+    for room in house.rooms:
+        room.policy = replace(room.policy, rate_per_s=50.0, quota=164_000)
+    board = await ask(site, request(f"{WAVE}/board", Accept_Encoding="gzip, deflate, br"))
+    assert orjson.loads(gzip.decompress(board.body))["draw"]["seed"]
+    assert len(board.body) <= 420
+    assert len((await place(site, house.ticket(1_099_999))).body) <= 300
 
 
 async def test_a_room_not_yet_seen_is_503_with_a_retry(site: Site, house: House) -> None:

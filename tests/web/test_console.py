@@ -133,12 +133,14 @@ async def test_fifteen_minutes_are_there_for_whoever_opens_the_page_late(
 ) -> None:
     for second in range(1_000):
         house.see_at(second, admitted=second, issued=2 * second)
+        house.condition.fleet_traffic = {"hits_per_s": 2.0 * second, "shed_per_s": 0.5}
         await house.steward.look(house.room())
     await log_in(house, client, Role.VIEWER)
     async with client.get("/v1/waves/wave-1/trail") as response:
         columns = await response.json()
     assert {len(values) for values in columns.values()} == {900}
     assert columns["admitted"][-1] == 999
+    assert (columns["hits_per_s"][-1], columns["shed_per_s"][-1]) == (1_998.0, 0.5)
     assert columns["at_s"][-1] - columns["at_s"][0] == 899
     async with client.get("/v1/waves/wave-2/trail") as response:
         assert set((await response.json()).keys()) == set(columns)

@@ -1,6 +1,7 @@
 """The lane says what aiohttp says, byte for byte; what it may not decide reaches aiohttp untouched."""
 
 import asyncio
+import gzip
 import re
 import time
 from collections.abc import AsyncIterator
@@ -52,6 +53,7 @@ def asking(house: House) -> dict[str, bytes]:
     return {
         "board": request(f"{WAVE}/board"),
         "board, browser": request(f"{WAVE}/board", headers=BROWSER | {"Cookie": cookie}),
+        "board, no gzip": request(f"{WAVE}/board", Accept_Encoding="gzip;q=0, br"),
         "place, cookie": request(f"{WAVE}/place", Cookie=cookie),
         "place, near": request(f"{WAVE}/place", Cookie=f"a=b; ticket.wave-1={other}; c=d"),
         "place, bearer": request(f"{WAVE}/place", Authorization=f"Bearer {ticket}"),
@@ -186,6 +188,22 @@ async def test_so_it_does_while_the_queue_moves_and_a_message_is_shown(both: Pai
     assert b'"eta_s":[' in fast
     assert b'"outlook":"likely"' in fast
     assert both.answered == 1
+
+
+async def test_a_board_of_one_moment_is_packed_once_and_every_poll_of_it_is_counted(
+    both: Pair,
+) -> None:
+    room = next(iter(both.house.rooms))
+    polls = room.polls
+    asked = [asking(both.house)[name] for name in ("board", "board, browser")] * 3
+    answers = [await raw(both.fast, data) for data in asked]
+    assert len(set(answers)) == 2
+    assert room.polls == polls + len(asked)
+    packed, plain = (answers[n].partition(b"\r\n\r\n")[2] for n in (1, 0))
+    assert gzip.decompress(packed) == plain
+    both.house.see(replace(OPEN, called=11))
+    fresh = await raw(both.fast, asked[1])
+    assert b'"called":11,' in gzip.decompress(fresh.partition(b"\r\n\r\n")[2])
 
 
 async def test_who_has_left_and_a_page_already_held_are_told_so(both: Pair) -> None:

@@ -1,5 +1,5 @@
 "use strict";
-// What the last fifteen minutes looked like: three charts over one row of seconds, drawn by uPlot.
+// What the last fifteen minutes looked like: four charts over one row of seconds, drawn by uPlot.
 // The gateway keeps the seconds (GET /v1/waves/{wave}/trail), so that a page opened late shows them all.
 
 const Charts = (() => {
@@ -27,6 +27,10 @@ const Charts = (() => {
       ["admitted", "--accent", () => flow("admitted")],
       ["registered", "--chart2", () => flow("accepted")],
       ["limit", "--quiet", () => seconds.rate_per_s],
+    ],
+    "chart-hits": [
+      ["hits", "--accent", () => seconds.hits_per_s],
+      ["shed", "--bad", () => seconds.shed_per_s],
     ],
     "chart-store": [["pending", "--chart3", () => seconds.backlog]],
   };
@@ -65,11 +69,11 @@ const Charts = (() => {
   }
 
   // Take in what a status tells of one wave.
-  function add(wave, now_s) {
+  function add(wave, traffic, now_s) {
     if (!seconds.at_s) return;
     const last = seconds.at_s.at(-1) ?? 0, at_s = Math.floor(now_s);
     if (at_s <= last) return;
-    const sample = { at_s, waiting: wave.waiting, polls_per_s: wave.polls_expected_per_s };
+    const sample = { ...traffic, at_s, waiting: wave.waiting, polls_per_s: wave.polls_expected_per_s };
     for (const name in seconds) {
       seconds[name].push(sample[name] ?? wave[name] ?? 0);
       if (seconds[name].length > SECONDS) seconds[name].shift();

@@ -8,7 +8,7 @@ const clock = (iso) => iso ? iso.slice(11, 16) : "–";
 const ROLES = ["viewer", "helpdesk", "operator", "admin"];
 const ZONES = { "+07:00": "WIB", "+08:00": "WITA", "+09:00": "WIT" };
 const isWall = location.pathname === "/wall";
-let me = null, chosen = null, wave = null, planned = null, acted = 0, seen = 0, charted = null, revision = null;
+let me = null, chosen = null, wave = null, told_at = null, planned = null, acted = 0, seen = 0, charted = null, revision = null;
 
 document.body.classList.toggle("wall", isWall);
 for (const kind of ["keydown", "pointerdown", "pointermove"]) addEventListener(kind, () => { acted = Date.now(); }, { passive: true });
@@ -123,15 +123,17 @@ async function show(status) {
   wave = waves.find((each) => each.wave === chosen) ?? living;
   at("wave").value = wave.wave;
   at("wave-name").textContent = wave.wave;
+  told_at = status.at;
   troubles([...status.reasons, ...status.alarms], status.notices);
   if (wave.phase === null) return;
   if (charted !== wave.wave) {
     charted = wave.wave;
     Charts.begin((await ask("GET", `/v1/waves/${wave.wave}/trail`)).document, zoneMinutes(wave.opens_at));
   }
-  Charts.add(wave, Date.parse(status.at) / 1000);
+  Charts.add(wave, status.traffic, Date.parse(status.at) / 1000);
   showHead(status);
   showFigures();
+  showTraffic(status.traffic);
   showProcesses(status);
 }
 
@@ -173,11 +175,17 @@ function showFigures() {
   }
 }
 
+// What comes to all processes, whatever its wave; the polls that are expected are of this one.
+function showTraffic(traffic) {
+  for (const name of ["hits", "pages", "polls", "shed", "throttled"]) at(name).textContent = number(traffic[`${name}_per_s`], 0);
+  at("shed").classList.toggle("bad", traffic.shed_per_s > 0);
+  at("polls-of").textContent = `polls, expected ${number(wave.polls_expected_per_s)} of ${number(wave.policy.poll_budget_per_s)} at most`;
+}
+
 function showProcesses(status) {
   const deliveries = status.deliveries.map((each) => [[each.process], [each.delivery.circuit === "closed" ? "delivers" : `circuit ${each.delivery.circuit}`, each.delivery.circuit === "closed" ? "good" : "bad"], ["–", "n"], ["–", "n"], [`${each.age_s.toFixed(1)} s`, "n"]]);
   const doors = status.processes.map((each) => [[each.process], [each.accepting ? "yes" : "no", each.accepting ? "good" : "bad"], [String(each.revisions?.[wave.wave] ?? "–"), "n"], [`${(each.snapshot_age_s ?? 0).toFixed(1)} s`, "n"], [`${each.age_s.toFixed(1)} s`, "n"]]);
   at("processes").replaceChildren(...[...doors, ...deliveries].map((cells) => row(cells)));
-  at("shedding").textContent = `polls ${number(wave.polls_per_s)}/s, expected ${number(wave.polls_expected_per_s)}/s of ${number(wave.policy.poll_budget_per_s)}/s`;
 }
 
 async function showSlow() {
@@ -233,10 +241,19 @@ at("pause").addEventListener("click", async () => {
   // The message goes with the pause that brought it, and with no other.
   const { document: audit } = await ask("GET", "/v1/audit", { query: { wave: wave.wave } });
   const said = audit.records.find((record) => !record.refused && record.changes.paused?.after)?.changes.message;
-  const message = said && said.after === wave.policy.message ? { message: said.before } : {};
+  const message = said && begin(said.after) === begin(wave.policy.message) ? { message: said.before } : {};
   plan("Resume admissions", { method: "PUT", path: "policy", body: { paused: false, ...message } });
 });
 at("undo").addEventListener("click", () => plan("Undo the last change", { method: "POST", path: "undo", body: {} }));
+
+// What the messages of one pause have in common, however often its news has changed: since when it is.
+const begin = (message) => /^sejak \/ since \S+ \S+/.exec(message)?.[0] ?? message;
+
+// As `gateway ctl pause` says it: what stands on every page, in the wave's zone.
+function pauseMessage(reason, news) {
+  const zone = ZONES[wave.opens_at.slice(-6)] ?? "", since = new Date(Date.parse(told_at) + 60000 * zoneMinutes(wave.opens_at));
+  return [`sejak / since ${clock(since.toISOString())} ${zone}`, reason, news && `kabar berikutnya / next news: ${news} ${zone}`].filter(Boolean).join(" · ");
+}
 
 async function plan(title, wish) {
   at("knob-error").textContent = "";
@@ -264,7 +281,7 @@ function showPlan(title, { changes, plan: told, confirm, timer }) {
   }));
   at("tell").hidden = !planned.tells;
   at("reason").closest("label").hidden = Boolean(planned.tells);
-  at("tell-text").value = at("reason").value = "";
+  at("tell-text").value = at("tell-news").value = at("reason").value = "";
   at("dialog").showModal();
   (planned.tells ? at("tell-text") : at("dialog").querySelector(".confirm") ?? at("reason")).focus();
 }
@@ -276,7 +293,7 @@ at("apply").addEventListener("submit", async (event) => {
   if (!reason) return void (at("dialog-error").textContent = "Say why: it is kept with the change.");
   const confirmed = [...at("dialog").querySelectorAll(".confirm")].map((field) => field.value.trim()).filter(Boolean);
   if (confirmed.length) query.confirm = confirmed.join(",");
-  const body = tells ? { ...planned.body, message: text } : planned.body;
+  const body = tells ? { ...planned.body, message: pauseMessage(text, at("tell-news").value) } : planned.body;
   try {
     const { document: answer } = await ask(method, `/v1/waves/${planned.wave}/${path}`, { body, query, headers: { ...headers, "X-Reason": bytes(reason) } });
     at("dialog").close();
