@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gateway.core.credentials import Role
+from gateway.core.policy import Policy
 from gateway.core.snapshot import Phase
 from gateway.ports import Standing
 from tests.operations_house import OPEN
@@ -109,6 +111,25 @@ def test_a_pause_tells_its_reason_on_every_page_and_resuming_takes_it_away(
     assert gateway.run("message", "Sabar", "--reason", "x").exit_code == 0
     assert gateway.run("resume").exit_code == 0
     assert gateway.policy.message == "Sabar"
+
+
+def test_the_intake_is_closed_to_newcomers_and_opened_again(gateway: Gateway) -> None:  # noqa: F811
+    assert gateway.run("intake", "close").exit_code == 2  # while open, say why
+    result = gateway.run(
+        "intake", "close", "--for", "30m", "--reason", "as many as there are places"
+    )
+    assert result.exit_code == 0, result.output
+    told = "revision 2: joins_paused no → yes until 16:30 (then back to joins_paused no), 2 of 2"
+    assert result.stdout.startswith(told)
+    assert gateway.policy == replace(Policy(), joins_paused=True)
+    asyncio.run(gateway.house.adopt())
+    assert "nobody new is taken: gateway ctl intake open" in gateway.run("status").stdout
+    assert gateway.run("intake", "open", "--dry-run", "--plain").stdout.startswith("at=")
+    assert gateway.policy != Policy()
+    opened = json.loads(gateway.run("intake", "open", "--reason", "x", "--json").stdout)
+    assert opened["changes"] == {"joins_paused": {"before": True, "after": False}}
+    assert gateway.policy == Policy()
+    assert "timer" not in opened
 
 
 def test_a_reason_that_no_page_has_room_for_is_refused(gateway: Gateway) -> None:  # noqa: F811

@@ -40,6 +40,7 @@ class Policy:
     shed_descriptors_free_ratio: float = 0.1  # of the process's
     shed_intake_ratio: float = 1.0  # of intake_cap or intake_age_s, from which claims find no room
     paused: bool = False
+    joins_paused: bool = False  # nobody new gets a number; those who have one are served
     message: str = ""  # shown on every page while it is set
     beacon: str = ""  # a public value mixed into the draw; counts until the opening, not after it
 
@@ -95,6 +96,7 @@ BOUNDS: Mapping[str, Bound] = {
     "shed_descriptors_free_ratio": Bound(float, 0, 0.5, "free descriptors below which there is"),
     "shed_intake_ratio": Bound(float, 0.1, 1, "of the intake, from which claims find no room"),
     "paused": Bound(bool, note="true stops admissions; passes stay valid"),
+    "joins_paused": Bound(bool, note="true takes nobody new; those who wait are served"),
     "message": Bound(str, 0, 300, "shown on every page"),
     "beacon": Bound(
         str, 0, 100, "a public value mixed into the draw; without effect after opening"

@@ -94,6 +94,7 @@ class FrontDoor:
             "quota": moment.policy.quota,
             "places_left": moment.places_left,
             "draw": _draw_document(room, snapshot),
+            "joins_paused": moment.joins_paused,
             "message": moment.policy.message,
             "poll_s": round(moment.board_poll_s(), 1),
             "stretch": round(moment.stretch, 2),

@@ -296,6 +296,26 @@ async def test_entries_of_a_dead_consumer_are_taken_over_after_the_clock_was_set
     server.kill()
 
 
+async def test_a_policy_that_pauses_joins_takes_nobody_new_and_serves_who_waits(
+    redis_ports: Adapters,
+) -> None:
+    wave = a_wave()
+    await redis_ports.rooms.create(wave)
+    await redis_ports.rooms.tick(wave, [])
+    held = await redis_ports.rooms.join(wave)
+    assert isinstance(held, Joined)
+    await redis_ports.policies.change(wave, 1, replace(POLICY, joins_paused=True), {"who": "me"})
+    assert await redis_ports.rooms.join(wave) == NotOpen(Phase.OPEN)
+
+    async def is_admitted() -> bool:
+        await redis_ports.rooms.tick(wave, [0])
+        return isinstance(await redis_ports.rooms.claim(wave, held.number, 0), Claimed)
+
+    await wait_until(is_admitted)
+    await redis_ports.policies.change(wave, 2, POLICY, {"who": "me"})
+    assert isinstance(await redis_ports.rooms.join(wave), Joined)
+
+
 async def test_a_policy_is_replaced_by_whoever_read_the_latest(redis_ports: Adapters) -> None:
     wave = a_wave()
     await redis_ports.rooms.create(wave)

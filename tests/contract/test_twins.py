@@ -71,6 +71,8 @@ SEEDED_BUGS = {
     "I-21 the phase is not looked at": ("if room.phase ~= 'open' then", "if room.near == 0 then"),
     "I-21 a pause is overlooked": ("    if room.paused == 1 then\n        return { 'paused'", "    if false then\n        return { 'paused'"),
     "I-22 the last of a batch is served first": ("return one[3] < other[3]", "return one[3] > other[3]"),
+    "J-2 joins are never paused": (" or room.joins_paused == 1", ""),
+    "J-2 a pause of joins pauses claims": ("    if room.paused == 1 then\n        return { 'paused'", "    if room.paused + room.joins_paused > 0 then\n        return { 'paused'"),
     "I-23 a number is given twice": ("room.issued = first + tonumber(ARGV[2])", "room.issued = first + tonumber(ARGV[2]) - 1"),
     "I-25 the cohort is not frozen": ("room.cohort, room.turned_us, room.level = room.issued,", "room.cohort, room.turned_us, room.level = 0,"),
     "I-26 a pass is issued above called": ("if position >= room.called then\n        return", "if false then\n        return"),

@@ -40,6 +40,7 @@ policies = st.builds(
     check_in_s=st.sampled_from([1, 2]),
     intake_cap=st.integers(1, 6),
     paused=st.booleans(),
+    joins_paused=st.sampled_from([False, False, True]),
 )
 
 

@@ -109,6 +109,7 @@ class Model:
     def joined(self, answer: Answer) -> None:
         """Judge a new number."""
         if answer.word == "joined":
+            self.expect("J-2", not self.policy.joins_paused, "a number while joins are paused")
             self.expect("I-23", answer.serial not in self.numbers, f"{answer.serial} given twice")
             self.numbers.add(answer.serial)
             self.issued += 1

@@ -153,7 +153,11 @@ def registrations(go: Guided) -> None:
 
 
 def leaving(go: Guided) -> None:
-    """A place that is left goes on; an absentee who comes late claims at once."""
+    """A place that is left goes on; an absentee who comes late claims at once. Nobody new comes in meanwhile."""
+    go.change(joins_paused=True)
+    issued = go.room.issued
+    go.join(2)
+    go.see(go.room.issued == issued)
     go.attend(2, PRESENT)
     go.claim_at(5, 6)
     go.see(go.outstanding() == {2, 5, 6})
@@ -164,6 +168,7 @@ def leaving(go: Guided) -> None:
     go.look([go.number(1)])
     go.claim_at(1)
     go.see(go.outstanding() == {1, 2, 6})
+    go.change(joins_paused=False)
 
 
 def pause(go: Guided) -> None:

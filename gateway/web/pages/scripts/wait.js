@@ -61,3 +61,4 @@ var wait = (function () {
   }
   return { from: from, show: show, tell: tell };
 }());
+if (shown === 'shut') { later(0, 0); } /* shown before its words had come */
