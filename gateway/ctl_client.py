@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 import click
 
 from gateway.core.credentials import parse
+from gateway.ctl_text import told_value
 
 TIMEOUT_S = 5.0  # for each read and write
 HURRIED_MAX, HURRIED_S_MAX = (
@@ -228,7 +229,7 @@ def _failure(status: int, problem: Document) -> click.ClickException:
         lines.append(f"  {field} {error.get('detail', error.get('code', ''))}{hint}")
     for step in problem.get("confirm", ()):
         lines.append(f"  {step['name']} is {step['why']}")
-        lines.append(f"  if this is meant, add --confirm={step['value']:g}")
+        lines.append(f"  if this is meant, add --confirm={told_value(step['value'])}")
     if status == 401:
         lines.append("  `gateway up` renews the credential of this machine when it starts")
     message = "\n".join(lines)

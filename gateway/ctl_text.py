@@ -173,6 +173,11 @@ def value_text(name: str, value: Any) -> str:
             return str(value)
 
 
+def told_value(value: Any) -> str:
+    """Return a value as it is to be repeated."""
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
 def policy_text(wave_id: str, revision: int, policy: Document) -> str:
     """Return a policy as a table."""
     rows = [f"  {name:<29}{value_text(name, value)}" for name, value in policy.items()]

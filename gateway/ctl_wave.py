@@ -1,12 +1,17 @@
-"""The life of a wave from the command line: who may still come in.
+"""The life of a wave from the command line: who may still come in, and when it closes.
 
-Each verb is one change of the policy, as the knobs are: planned, confirmed, audited, undone by ``undo``.
+Each verb is one change of the policy, as the knobs are: planned, confirmed, audited. What has closed is the
+one thing that ``undo`` cannot undo.
 """
 
+from datetime import datetime
 from typing import Any
 
-from gateway.ctl_change import change
-from gateway.ctl_group import client_of, ctl
+import click
+
+from gateway.ctl_change import change, choose
+from gateway.ctl_client import Document
+from gateway.ctl_group import client_of, command_of, ctl, dry_run_option, reason_option, wave_option
 from gateway.ctl_policy import knob, wish_of
 
 
@@ -25,3 +30,68 @@ def close_intake(**how: Any) -> None:
 def open_intake(**how: Any) -> None:
     """Take newcomers again, behind those who wait."""
     change(client_of(), lambda _: {"joins_paused": False}, wish_of(how))
+
+
+_confirm = click.option("--confirm", default="", metavar="WAVE", help="The wave's id, repeated.")
+_HOW = (wave_option, reason_option, dry_run_option, _confirm)
+
+
+@ctl.group()
+def wave() -> None:
+    """Say when a wave closes. For admins."""
+
+
+@command_of(*_HOW, name="close", of=wave)
+def close_wave(**how: Any) -> None:
+    """Close the wave now, and for good; those on the form finish it."""
+    client = client_of()
+    status = client.status()
+    now = datetime.fromisoformat(status["at"]).astimezone(_zone(choose(status, how["wave_id"])))
+    told = now.isoformat(timespec="milliseconds")
+    change(client, lambda _: {"closes_at": told}, wish_of(how), is_undone=False)
+
+
+@command_of(
+    *_HOW,
+    click.option(
+        "--until",
+        required=True,
+        metavar="TIME",
+        help="19:30 of today, or 2020-04-20T16:00, by the wave's clock.",
+    ),
+    name="extend",
+    of=wave,
+)
+def extend_wave(*, until: str, **how: Any) -> None:
+    """Let the wave close at another TIME than it was going to."""
+    client = client_of()
+    status = client.status()
+    now = datetime.fromisoformat(status["at"]).astimezone(_zone(choose(status, how["wave_id"])))
+    closes = _instant(until, now)
+    if closes <= now:
+        raise click.BadParameter(
+            f"{until} is over; `wave close` closes it now", param_hint="--until"
+        )
+    told = closes.isoformat()
+    change(client, lambda _: {"closes_at": told}, wish_of(how))
+
+
+def _zone(seen: Document) -> Any:
+    """Return the wave's clock."""
+    if seen["phase"] is None:
+        raise click.UsageError(f"{seen['wave']} is not seen yet")
+    return datetime.fromisoformat(seen["closes_at"]).tzinfo
+
+
+def _instant(text: str, now: datetime) -> datetime:
+    """Read an hour of today, or a day with its hour, by the clock that ``now`` is told by."""
+    for whole in (text, f"{now:%Y-%m-%d}T{text.replace('.', ':')}"):
+        try:
+            instant = datetime.fromisoformat(whole)
+        except ValueError:
+            continue
+        if len(text) > len("2020-04-20") or whole != text:
+            return instant if instant.tzinfo else instant.replace(tzinfo=now.tzinfo)
+    raise click.BadParameter(
+        f"{text} is no time: say 19:30, or 2020-04-20T16:00", param_hint="--until"
+    )

@@ -83,7 +83,7 @@ class FrontDoor:
             "wave": room.wave.id,
             "phase": snapshot.phase,
             "opens_at": iso(snapshot.opens_at_us, zone),
-            "closes_at": iso(snapshot.closes_at_us, zone),
+            "closes_at": iso(moment.policy.closes_us(snapshot.closes_at_us), zone),
             "issued": snapshot.issued,
             "cohort": snapshot.cohort,
             "called": snapshot.called,

@@ -148,6 +148,27 @@ def test_who_is_not_taken_is_told_so_however_late_the_words_come(
     assert "tickets" not in asked
 
 
+@pytest.mark.parametrize("moved", [{"closes_at": "2020-04-20T16:00"}, {}])
+def test_a_closing_that_was_moved_is_told_by_a_new_page(
+    page: Page, preview_url: str, moved: dict[str, str]
+) -> None:
+    boards: list[dict[str, str]] = [{}, {"phase": "closed"} | moved, {"phase": "closed"} | moved]
+
+    def board(route: Route) -> None:
+        answer = route.fetch()
+        changed = boards.pop(0) if boards else {"phase": "closed"}
+        route.fulfill(response=answer, json=answer.json() | changed)
+
+    page.route("**/board", board)
+    visit(page, preview_url, "open")
+    page.evaluate("document.body.dataset.kept = 'yes'")
+    with page.expect_event("requestfinished", lambda r: not boards and "board" in r.url):
+        page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator("h1")).to_have_text(re.compile("has closed"))
+    body = expect(page.locator("body"))
+    (body.not_to_have_attribute if moved else body.to_have_attribute)("data-kept", "yes")
+
+
 def test_the_title_says_how_many_are_ahead(page: Page, preview_url: str) -> None:
     visit(page, preview_url, "waiting")
     assert page.title() == "83,600 people ahead of you"

@@ -71,6 +71,7 @@ SEEDED_BUGS = {
     "I-21 the phase is not looked at": ("if room.phase ~= 'open' then", "if room.near == 0 then"),
     "I-21 a pause is overlooked": ("    if room.paused == 1 then\n        return { 'paused'", "    if false then\n        return { 'paused'"),
     "I-22 the last of a batch is served first": ("return one[3] < other[3]", "return one[3] > other[3]"),
+    "a wave closes by the programme alone": ("room.closing_us > 0 and room.closing_us or room.closes_at_us", "room.closes_at_us"),
     "J-2 joins are never paused": (" or room.joins_paused == 1", ""),
     "J-2 a pause of joins pauses claims": ("    if room.paused == 1 then\n        return { 'paused'", "    if room.paused + room.joins_paused > 0 then\n        return { 'paused'"),
     "I-23 a number is given twice": ("room.issued = first + tonumber(ARGV[2])", "room.issued = first + tonumber(ARGV[2]) - 1"),

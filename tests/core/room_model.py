@@ -94,7 +94,7 @@ class Model:
         self.expect("I-17", room.clock_us == self.wave_us, "wave clock")
         if self.recovering:
             return
-        self.closed = self.closed or now_us >= self.closes_at_us
+        self.closed = self.closed or now_us >= self.policy.closes_us(self.closes_at_us)
         if not self.opened and not self.closed and now_us >= self.opens_at_us:
             self.opened, self.cohort, self.tokens_empty = True, self.issued, 0
         self.expect("I-25", room.cohort == self.cohort, "cohort is not who joined before opening")

@@ -4,6 +4,7 @@ Positions are spoken of, numbers are looked up: at the opening the cohort is dra
 room must have got to, so that the tour cannot lose its way and prove nothing.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 from gateway.core.policy import Policy
@@ -43,6 +44,10 @@ class Guided:
     def see(self, holds: object) -> None:
         """Fail where the tour does not stand where it should."""
         assert holds or self._lenient, f"the tour lost its way after {self.model.history[-3:]}"
+
+    def instant(self, seconds: int) -> str:
+        """Return an instant so long from now, as a policy says it."""
+        return datetime.fromtimestamp(self.now_us / SECOND_US + seconds, UTC).isoformat()
 
     def outstanding(self) -> set[int]:
         """Return the positions whose holders have a pass."""
@@ -244,8 +249,12 @@ def recovery(go: Guided) -> None:
 
 
 def closing(go: Guided) -> None:
-    """Passes that are out when the wave closes may still be spent, until they expire."""
+    """It closes when the policy says. Passes that are out then may still be spent, until they expire."""
+    go.change(closes_at=go.instant(900))
     go.time_passes(700 * SECOND_US)
+    go.tick([])
+    go.see(go.room.phase is Phase.OPEN)  # later than the programme says
+    go.change(closes_at=go.instant(0))
     go.tick([])
     go.claim_at(9)
     go.join(1)

@@ -121,6 +121,13 @@ async def test_while_joins_are_paused_the_board_says_so_and_a_ticket_is_still_sh
     assert (await ask(site, request(f"{WAVE}/board"))).json["joins_paused"] is False
 
 
+async def test_the_board_tells_the_closing_that_the_policy_says(site: Site, house: House) -> None:
+    (room, _) = house.rooms
+    room.policy = replace(room.policy, closes_at="2020-04-11T10:30:00Z")
+    told = await ask(site, request(f"{WAVE}/board"))
+    assert told.json["closes_at"] == "2020-04-11T17:30:00.000+07:00"
+
+
 async def test_joining_while_recovering_is_503(site: Site, house: House) -> None:
     house.room.answers["join"] = NotOpen(Phase.RECOVERING)
     assert (await join(site)).code == "recovering"
