@@ -97,6 +97,10 @@ class Client:
         document, etag = self._ask("GET", f"/v1/waves/{quote(wave_id, safe='')}/policy")
         return Held(int(etag.strip('"')), document)
 
+    def forecast(self, wave_id: str) -> Document:
+        """Return how a wave goes on as it is."""
+        return self._ask("GET", f"/v1/waves/{quote(wave_id, safe='')}/forecast")[0]
+
     def change(
         self,
         wave_id: str,

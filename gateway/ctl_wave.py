@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from gateway.ctl_change import change, choose
-from gateway.ctl_client import Document
+from gateway.ctl_client import Client
 from gateway.ctl_group import client_of, command_of, ctl, dry_run_option, reason_option, wave_option
 from gateway.ctl_policy import knob, wish_of
 
@@ -45,9 +45,7 @@ def wave() -> None:
 def close_wave(**how: Any) -> None:
     """Close the wave now, and for good; those on the form finish it."""
     client = client_of()
-    status = client.status()
-    now = datetime.fromisoformat(status["at"]).astimezone(_zone(choose(status, how["wave_id"])))
-    told = now.isoformat(timespec="milliseconds")
+    told = _now(client, how["wave_id"]).isoformat(timespec="milliseconds")
     change(client, lambda _: {"closes_at": told}, wish_of(how), is_undone=False)
 
 
@@ -65,8 +63,7 @@ def close_wave(**how: Any) -> None:
 def extend_wave(*, until: str, **how: Any) -> None:
     """Let the wave close at another TIME than it was going to."""
     client = client_of()
-    status = client.status()
-    now = datetime.fromisoformat(status["at"]).astimezone(_zone(choose(status, how["wave_id"])))
+    now = _now(client, how["wave_id"])
     closes = _instant(until, now)
     if closes <= now:
         raise click.BadParameter(
@@ -76,11 +73,10 @@ def extend_wave(*, until: str, **how: Any) -> None:
     change(client, lambda _: {"closes_at": told}, wish_of(how))
 
 
-def _zone(seen: Document) -> Any:
-    """Return the wave's clock."""
-    if seen["phase"] is None:
-        raise click.UsageError(f"{seen['wave']} is not seen yet")
-    return datetime.fromisoformat(seen["closes_at"]).tzinfo
+def _now(client: Client, wave_id: str | None) -> datetime:
+    """Return what the wave's own clock shows, whatever that of a machine says."""
+    wave = choose(client.status(), wave_id)["wave"]
+    return datetime.fromisoformat(client.forecast(wave)["at"])
 
 
 def _instant(text: str, now: datetime) -> datetime:
