@@ -24,7 +24,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class NotOpen:
-    """The wave takes nobody now. ``phase`` says why."""
+    """The wave takes nobody now. ``phase`` says why; in one that takes people, joins are paused."""
 
     phase: Phase
 

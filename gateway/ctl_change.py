@@ -68,8 +68,18 @@ class Wish(NamedTuple):
     output: str | None = None
 
 
-def change(client: Client, fields: Fields, wish: Wish, *, needs_reason: bool = True) -> None:
-    """Change a policy, wait until every process goes by it, and say what was done."""
+def change(
+    client: Client,
+    fields: Fields,
+    wish: Wish,
+    *,
+    needs_reason: bool = True,
+    is_undone: bool = True,
+) -> None:
+    """Change a policy, wait until every process goes by it, and say what was done.
+
+    What is not undone by ``undo`` says nothing of it.
+    """
     wave = _wave(client, wish, needs_reason=needs_reason)
     held = client.policy(wave)
     wanted = fields(held.policy)
@@ -82,7 +92,7 @@ def change(client: Client, fields: Fields, wish: Wish, *, needs_reason: bool = T
         confirm=wish.confirm,
         for_s=wish.for_s,
     )
-    _tell(client, wave, answer, wish, held.revision)
+    _tell(client, wave, answer, wish, held.revision, is_undone=is_undone)
 
 
 def undo_change(client: Client, to: int | None, wish: Wish) -> None:
@@ -100,7 +110,15 @@ def _wave(client: Client, wish: Wish, *, needs_reason: bool) -> str:
     return str(wave["wave"])
 
 
-def _tell(client: Client, wave: str, answer: Document, wish: Wish, before: int) -> None:
+def _tell(
+    client: Client,
+    wave: str,
+    answer: Document,
+    wish: Wish,
+    before: int,
+    *,
+    is_undone: bool = True,
+) -> None:
     if wish.dry_run:
         show(wish.output, answer, [answer["plan"]], lambda: plan_text(answer))
         return
@@ -110,7 +128,7 @@ def _tell(client: Client, wave: str, answer: Document, wish: Wish, before: int) 
     confirmed = _wait_for_all(client, wave, answer["revision"])
     document = answer | confirmed._asdict()
     show(wish.output, document, [document], lambda: _changed_text(answer, confirmed))
-    if wish.output is None and answer["changes"]:
+    if wish.output is None and answer["changes"] and is_undone:
         click.echo(f"undo: gateway ctl undo --to {before}", err=True)
     if not confirmed.by_all:
         sys.exit(DEGRADED)

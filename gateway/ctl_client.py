@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 import click
 
 from gateway.core.credentials import parse
+from gateway.ctl_text import told_value
 
 TIMEOUT_S = 5.0  # for each read and write
 HURRIED_MAX, HURRIED_S_MAX = (
@@ -95,6 +96,10 @@ class Client:
         """Return the policy in force."""
         document, etag = self._ask("GET", f"/v1/waves/{quote(wave_id, safe='')}/policy")
         return Held(int(etag.strip('"')), document)
+
+    def forecast(self, wave_id: str) -> Document:
+        """Return how a wave goes on as it is."""
+        return self._ask("GET", f"/v1/waves/{quote(wave_id, safe='')}/forecast")[0]
 
     def change(
         self,
@@ -228,7 +233,7 @@ def _failure(status: int, problem: Document) -> click.ClickException:
         lines.append(f"  {field} {error.get('detail', error.get('code', ''))}{hint}")
     for step in problem.get("confirm", ()):
         lines.append(f"  {step['name']} is {step['why']}")
-        lines.append(f"  if this is meant, add --confirm={step['value']:g}")
+        lines.append(f"  if this is meant, add --confirm={told_value(step['value'])}")
     if status == 401:
         lines.append("  `gateway up` renews the credential of this machine when it starts")
     message = "\n".join(lines)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gateway.ctl_text import changes_text
+from gateway.ctl_text import changes_text, told_value
 
 Document = Mapping[str, Any]
 
@@ -23,7 +23,7 @@ def plan_text(answer: Document) -> str:
         lines.append("  too few have registered so far: times on the form are assumed")
     lines += [click.style(f"  ⚠ {warning}", fg="yellow") for warning in plan["warnings"]]
     lines += [
-        f"  ! {step['name']} is {step['why']}: it takes --confirm={step['value']:g}"
+        f"  ! {step['name']} is {step['why']}: it takes --confirm={told_value(step['value'])}"
         for step in answer["confirm"]
     ]
     return "\n".join(lines)

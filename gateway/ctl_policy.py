@@ -65,18 +65,19 @@ _HOW = (
 )
 
 
-def _knob(
-    *options: Callable[[Any], Any], name: str | None = None
+def knob(
+    *options: Callable[[Any], Any], name: str | None = None, of: click.Group | None = None
 ) -> Callable[[Any], click.Command]:
     """Make a command that changes a policy."""
-    return command_of(*_HOW, *options, name=name)
+    return command_of(*_HOW, *options, name=name, of=of)
 
 
-def _wish(how: dict[str, Any]) -> Wish:
+def wish_of(how: dict[str, Any]) -> Wish:
+    """Return what was said with a change."""
     return Wish(**{name: how[name] for name in Wish._fields if name in how})
 
 
-@_knob(
+@knob(
     click.option("--burst", type=int, metavar="B", help="At most one second of rate."),
     click.argument("rate_per_s", metavar="N"),
 )
@@ -98,28 +99,28 @@ def rate(*, rate_per_s: str, burst: int | None, **how: Any) -> None:
         click.echo(f"burst is lowered to {fitting}: at most one second of rate", err=True)
         return {"rate_per_s": number, "burst": fitting}
 
-    change(client_of(), fields, _wish(how))
+    change(client_of(), fields, wish_of(how))
 
 
-@_knob(click.argument("people", type=int))
+@knob(click.argument("people", type=int))
 def concurrency(*, people: int, **how: Any) -> None:
     """Let at most so many PEOPLE be on the form at once."""
-    change(client_of(), lambda _: {"form_cap": people}, _wish(how))
+    change(client_of(), lambda _: {"form_cap": people}, wish_of(how))
 
 
-@_knob(click.argument("places", type=int))
+@knob(click.argument("places", type=int))
 def quota(*, places: int, **how: Any) -> None:
     """Accept so many registrations in all. For admins."""
-    change(client_of(), lambda _: {"quota": places}, _wish(how))
+    change(client_of(), lambda _: {"quota": places}, wish_of(how))
 
 
-@_knob(click.argument("text", default=""))
+@knob(click.argument("text", default=""))
 def message(*, text: str, **how: Any) -> None:
     """Show TEXT on every page; nothing takes it away."""
-    change(client_of(), lambda _: {"message": text}, _wish(how))
+    change(client_of(), lambda _: {"message": text}, wish_of(how))
 
 
-@_knob(
+@knob(
     click.option("--next-news", type=ClockTime(), help="When there will be news, told to all."),
     click.option("--quiet", is_flag=True, help="Keep the reason off the pages."),
 )
@@ -138,7 +139,7 @@ def pause(*, next_news: str | None, quiet: bool, **how: Any) -> None:
             return {"message": ctl_pause.go_on(policy["message"], said["message"])}
         return {"paused": True, **said}
 
-    change(client, fields, _wish(how))
+    change(client, fields, wish_of(how))
 
 
 def _said(reason: str, next_news: str | None, at: str, opens_at: str) -> Document:
@@ -152,7 +153,7 @@ def _said(reason: str, next_news: str | None, at: str, opens_at: str) -> Documen
     return {"message": told}
 
 
-@_knob()
+@knob()
 def resume(**how: Any) -> None:
     """Go on admitting; the message of the pause goes from the pages."""
     client = client_of()
@@ -167,19 +168,19 @@ def resume(**how: Any) -> None:
         is_its_own = said and ctl_pause.are_of_one_pause(said["after"], policy["message"])
         return {"paused": False, **({"message": said["before"]} if is_its_own else {})}
 
-    change(client, fields, _wish(how), needs_reason=False)
+    change(client, fields, wish_of(how), needs_reason=False)
 
 
 _pairs = click.argument("pairs", metavar="KEY=VALUE...", nargs=-1)
 
 
-@_knob(_pairs, name="set")
+@knob(_pairs, name="set")
 def set_policy(*, pairs: Sequence[str], **how: Any) -> None:
     """Change any fields of the policy, all or none."""
     if not pairs:
         raise click.UsageError("give KEY=VALUE, one or more; `policy` shows the keys")
     wanted = _fields(pairs)
-    change(client_of(), lambda _: wanted, _wish(how))
+    change(client_of(), lambda _: wanted, wish_of(how))
 
 
 @command_of(wave_option, _pairs)
@@ -213,7 +214,7 @@ def _field(name: str, text: str) -> tuple[str, Any]:
 )
 def undo(*, to: int | None, **how: Any) -> None:
     """Go back to an earlier policy; undone again, it returns."""
-    undo_change(client_of(), to, _wish(how))
+    undo_change(client_of(), to, wish_of(how))
 
 
 @command_of(wave_option)

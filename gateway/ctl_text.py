@@ -1,6 +1,6 @@
 """How does a gateway look on an operator's terminal? Documents in, lines out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -42,20 +42,26 @@ def _wave_text(wave: Document, now: datetime) -> str:
         pace.append(f"last in line {duration(low_s)} to {duration(high_s)}")
     pace.append(f"revision {wave['revision']}")
     lines = [first, "   ".join(people), "   ".join(pace), "   ".join(_wait_facts(wave))]
-    flown = wave.get("autopilot")
-    if flown:
-        held = f"autopilot {flown['regime']} at {flown['rate_per_s']:.3g}/s: {flown['reason']}"
-        lines.append(held)
-    elif policy.get("autopilot") == "auto":
-        lines.append("autopilot: no delivery steers")
-    if wave.get("timer"):
-        back = ", ".join(f"{n} {value_text(n, v)}" for n, v in wave["timer"]["fields"].items())
-        lines.append(f"at {wave['timer']['until'][11:16]} back to {back}")
-    if policy["message"]:
-        lines.append(f"message: {policy['message']}")
+    lines += _in_force(wave)
     if wave["missing"]:
         lines.append(f"✖ {wave['missing']:,} acknowledged registrations could not be found again")
     return "\n  ".join(lines)
+
+
+def _in_force(wave: Document) -> Iterator[str]:
+    """Say what is not as usual: who holds the rate, what is shut, what goes back, what pages show."""
+    policy, flown, timer = wave["policy"], wave.get("autopilot"), wave.get("timer")
+    if flown:
+        yield f"autopilot {flown['regime']} at {flown['rate_per_s']:.3g}/s: {flown['reason']}"
+    elif policy.get("autopilot") == "auto":
+        yield "autopilot: no delivery steers"
+    if policy.get("joins_paused"):
+        yield "nobody new is taken: gateway ctl intake open"
+    if timer:
+        back = ", ".join(f"{n} {value_text(n, v)}" for n, v in timer["fields"].items())
+        yield f"at {timer['until'][11:16]} back to {back}"
+    if policy["message"]:
+        yield f"message: {policy['message']}"
 
 
 def _wait_facts(wave: Document) -> list[str]:
@@ -173,6 +179,11 @@ def value_text(name: str, value: Any) -> str:
             return f"{text}/s" if name.endswith("_per_s") else text
         case _:
             return str(value)
+
+
+def told_value(value: Any) -> str:
+    """Return a value as it is to be repeated."""
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 def policy_text(wave_id: str, revision: int, policy: Document) -> str:

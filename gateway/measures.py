@@ -108,7 +108,11 @@ TOLD: tuple[Told, ...] = (
     ),
     _told("gateway_policy_revision", "Revision in force.", lambda s, _: s.revision),
     _told("gateway_wave_opens_timestamp_seconds", "Opening.", lambda s, _: s.opens_at_us / 1e6),
-    _told("gateway_wave_closes_timestamp_seconds", "Closing.", lambda s, _: s.closes_at_us / 1e6),
+    _told(
+        "gateway_wave_closes_timestamp_seconds",
+        "Closing.",
+        lambda s, p: p.closes_us(s.closes_at_us) / 1e6,
+    ),
     _told("gateway_snapshot_timestamp_seconds", "Last tick seen.", lambda s, _: s.now_us / 1e6),
 )
 PHASE = Measure("gateway_wave_phase", "gauge", ("wave", "phase"), "1 for the phase it is in.")

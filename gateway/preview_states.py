@@ -32,6 +32,7 @@ class State:
     trouble: str = ""  # of the connection: offline, or the code of a problem
     quota: int = QUOTA
     message: str = ""
+    joins_paused: bool = False
 
 
 _CALLED = Standing("called")
@@ -51,6 +52,7 @@ STATES: Mapping[str, State] = {
     "received": State(inside=True, standing=_REGISTERED, receipt="received"),
     "recorded": State(inside=True, standing=_REGISTERED, receipt="recorded"),
     "rejected": State(inside=True, standing=_REGISTERED, receipt="rejected"),
+    "shut": State(joins_paused=True),
     "full": State(Phase.FULL),
     "closed": State(Phase.CLOSED),
     "paused": State(Phase.PAUSED, inside=True, message=_NEWS),
@@ -71,7 +73,11 @@ def staged(programme: Programme) -> Programme:
 
 def _wave(programme: Programme, name: str, ordinal: int, state: State) -> Wave:
     policy = Policy(
-        rate_per_s=RATE_PER_S, quota=state.quota, message=state.message, poll_budget_per_s=8_000
+        rate_per_s=RATE_PER_S,
+        quota=state.quota,
+        message=state.message,
+        joins_paused=state.joins_paused,
+        poll_budget_per_s=8_000,
     )
     moment = Moment(0)  # what counts is the snapshot
     return Wave(name, programme.id, ordinal, moment, moment, moment, policy)

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gateway.core.credentials import Role
+from gateway.core.policy import Policy
 from gateway.core.snapshot import Phase
 from gateway.ports import Standing
 from tests.operations_house import NOW_US, OPEN
@@ -127,6 +129,96 @@ def test_a_pause_that_goes_on_tells_other_news_and_the_same_beginning(
     assert gateway.policy.message == "Siapkan KTP"
     gateway.run("pause", "--reason", "C")
     assert gateway.policy.message == "sejak / since 16:30 WIB · C"
+
+
+def test_the_intake_is_closed_to_newcomers_and_opened_again(gateway: Gateway) -> None:  # noqa: F811
+    assert gateway.run("intake", "close").exit_code == 2  # while open, say why
+    result = gateway.run(
+        "intake", "close", "--for", "30m", "--reason", "as many as there are places"
+    )
+    assert result.exit_code == 0, result.output
+    told = "revision 2: joins_paused no → yes until 16:30 (then back to joins_paused no), 2 of 2"
+    assert result.stdout.startswith(told)
+    assert gateway.policy == replace(Policy(), joins_paused=True)
+    asyncio.run(gateway.house.adopt())
+    assert "nobody new is taken: gateway ctl intake open" in gateway.run("status").stdout
+    assert gateway.run("intake", "open", "--dry-run", "--plain").stdout.startswith("at=")
+    assert gateway.policy != Policy()
+    opened = json.loads(gateway.run("intake", "open", "--reason", "x", "--json").stdout)
+    assert opened["changes"] == {"joins_paused": {"before": True, "after": False}}
+    assert gateway.policy == Policy()
+    assert "timer" not in opened
+
+
+def test_a_wave_is_extended_by_whoever_names_it(gateway: Gateway) -> None:  # noqa: F811
+    words = ("wave", "extend", "--until", "17:30", "--reason", "long queue")
+    refused = gateway.run(*words)
+    assert refused.exit_code == 2
+    assert "closes_at is the closing of a wave, as told to the public" in refused.stderr
+    assert "if this is meant, add --confirm=wave-1" in refused.stderr
+    assert (
+        gateway.run("wave", "extend", "--until", "17:30", "--confirm=wave-1").exit_code == 2
+    )  # why?
+    result = gateway.run(*words, "--confirm=wave-1")
+    assert result.exit_code == 0, result.output
+    told = 'revision 2: closes_at "" → "2020-04-11T17:30:00+07:00", 2 of 2'
+    assert result.stdout.startswith(told)
+    assert result.stderr == "undo: gateway ctl undo --to 1\n"
+    asyncio.run(gateway.house.adopt())
+    assert "closes Sat 11 Apr 2020 17:30 WIB" in gateway.run("status").stdout
+
+
+@pytest.mark.parametrize(
+    ("until", "told"),
+    [
+        ("17.30", "2020-04-11T17:30:00+07:00"),
+        ("2020-04-20T16:00", "2020-04-20T16:00:00+07:00"),
+        ("2020-04-20 16:00", "2020-04-20T16:00:00+07:00"),
+        ("2020-04-20T16:00:00+09:00", "2020-04-20T16:00:00+09:00"),
+    ],
+)
+def test_a_time_without_a_zone_is_by_the_clock_of_the_wave(
+    gateway: Gateway,  # noqa: F811
+    until: str,
+    told: str,
+) -> None:
+    words = ("wave", "extend", "--until", until, "--reason", "x", "--confirm", "wave-1", "--json")
+    assert json.loads(gateway.run(*words).stdout)["changes"]["closes_at"]["after"] == told
+
+
+@pytest.mark.parametrize("until", ["15:59", "2020-04-11T16:00", "25:00", "2020-04-20", "soon", ""])
+def test_a_closing_that_is_over_or_none_is_misuse(gateway: Gateway, until: str) -> None:  # noqa: F811
+    words = ("wave", "extend", f"--until={until}", "--reason", "x", "--confirm", "wave-1")
+    assert gateway.run(*words).exit_code == 2
+    assert not gateway.house.made()
+
+
+def test_a_wave_is_closed_now_and_for_good(gateway: Gateway) -> None:  # noqa: F811
+    plan = gateway.run("wave", "close", "--dry-run")
+    assert "the wave closes at once, and for good" in plan.stdout
+    assert gateway.run("wave", "close", "--reason", "x").exit_code == 2
+    result = gateway.run("wave", "close", "--reason", "all done", "--confirm", "wave-1")
+    assert (result.exit_code, result.stderr) == (0, "")  # no word of undo
+    assert '"2020-04-11T16:00:00.000+07:00"' in result.stdout
+    asyncio.run(gateway.house.adopt())
+    words = ("wave", "extend", "--until", "17:30", "--reason", "x", "--confirm", "wave-1")
+    for late in (words, ("undo", "--reason", "x")):
+        answer = gateway.run(*late)
+        assert answer.exit_code == 2
+        assert "the wave has closed, and nothing opens it again" in answer.stderr
+
+
+def test_the_closing_is_for_admins_by_undo_too(gateway: Gateway) -> None:  # noqa: F811
+    words = ("wave", "extend", "--until", "17:30", "--reason", "x", "--confirm", "wave-1")
+    assert gateway.run(*words).exit_code == 0
+    gateway.credential_file = gateway.hold(gateway.house.credentials[Role.OPERATOR])
+    for refused in ((*words[:3], "18:00", *words[4:]), ("undo", "--reason", "x")):
+        answer = gateway.run(*refused)
+        assert answer.exit_code == 2
+        assert "changed by the role admin" in answer.stderr
+    assert gateway.run("undo", "--dry-run").exit_code == 0
+    assert gateway.run("message", "x", "--reason", "x").exit_code == 0
+    assert gateway.run("undo", "--reason", "x").exit_code == 0  # of what is theirs to change
 
 
 def test_a_reason_that_no_page_has_room_for_is_refused(gateway: Gateway) -> None:  # noqa: F811

@@ -77,7 +77,11 @@ ACCESS: Mapping[tuple[str, str], Role | None] = {
     ("POST", "/v1/dead-letters/retry"): Role.OPERATOR,
     ("POST", "/v1/reconciliation"): Role.OPERATOR,
 }
-PROMISED: Mapping[str, Role] = {"quota": Role.ADMIN, "beacon": Role.ADMIN}  # fields of a policy
+PROMISED: Mapping[str, Role] = {  # fields of a policy
+    "quota": Role.ADMIN,
+    "beacon": Role.ADMIN,
+    "closes_at": Role.ADMIN,
+}
 LEAST = Role.VIEWER  # to be told that there is nothing at a path
 
 

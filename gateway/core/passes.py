@@ -50,7 +50,7 @@ class Registry:
 
 def join(room: Room) -> Answer:
     """Give the next number while the wave takes people: before and during its opening."""
-    if room.phase not in (Phase.PREQUEUE, Phase.OPEN):
+    if room.phase not in (Phase.PREQUEUE, Phase.OPEN) or room.policy.joins_paused:
         return Answer(room.phase)
     number = room.issued
     room.issued += 1

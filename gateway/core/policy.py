@@ -6,6 +6,7 @@ the tables in README.md and of the operator's error texts.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from typing import Any
 
 AUTO = "auto"
@@ -40,6 +41,8 @@ class Policy:
     shed_descriptors_free_ratio: float = 0.1  # of the process's
     shed_intake_ratio: float = 1.0  # of intake_cap or intake_age_s, from which claims find no room
     paused: bool = False
+    joins_paused: bool = False  # nobody new gets a number; those who have one are served
+    closes_at: str = ""  # instant in ISO 8601 with offset; empty: the programme's
     message: str = ""  # shown on every page while it is set
     beacon: str = ""  # a public value mixed into the draw; counts until the opening, not after it
 
@@ -59,6 +62,24 @@ class Policy:
         """Whether the autopilot may lower the rate."""
         return self.autopilot == AUTO
 
+    @property
+    def closing_us(self) -> int:
+        """The instant at which the wave closes; 0: at the programme's."""
+        return (instant_us(self.closes_at) or 0) if self.closes_at else 0
+
+    def closes_us(self, programmed_us: int) -> int:
+        """Return when the wave closes, whose programme says ``programmed_us``."""
+        return self.closing_us or programmed_us
+
+
+def instant_us(text: str) -> int | None:
+    """Return an instant written in ISO 8601 with its offset; None: it is none."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return None if instant.tzinfo is None else round(instant.timestamp() * 1_000_000)
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:
@@ -69,6 +90,7 @@ class Bound:
     high: float = 0  # also the greatest length of a text
     note: str = ""
     choices: tuple[str, ...] = ()  # of a text, where not every one will do
+    is_instant: bool = False  # a text that is one, or empty
 
 
 BOUNDS: Mapping[str, Bound] = {
@@ -95,6 +117,10 @@ BOUNDS: Mapping[str, Bound] = {
     "shed_descriptors_free_ratio": Bound(float, 0, 0.5, "free descriptors below which there is"),
     "shed_intake_ratio": Bound(float, 0.1, 1, "of the intake, from which claims find no room"),
     "paused": Bound(bool, note="true stops admissions; passes stay valid"),
+    "joins_paused": Bound(bool, note="true takes nobody new; those who wait are served"),
+    "closes_at": Bound(
+        str, 0, 40, "an instant, with its offset; empty: the programme's", is_instant=True
+    ),
     "message": Bound(str, 0, 300, "shown on every page"),
     "beacon": Bound(
         str, 0, 100, "a public value mixed into the draw; without effect after opening"
@@ -107,7 +133,7 @@ class Violation:
     """One reason why a document was refused."""
 
     pointer: str  # RFC 6901, "/rate_per_s"
-    code: str  # unknown | type | range | text | choice | burst | floor
+    code: str  # unknown | type | range | text | choice | instant | burst | floor
     detail: str
 
 
@@ -128,6 +154,9 @@ def _check(name: str, value: Any) -> Violation | None:
             return Violation(pointer, "range", f"must have at most {bound.high:.0f} characters")
         if not value.isprintable():
             return Violation(pointer, "text", "must be printable text on one line")
+        if bound.is_instant and value and instant_us(value) is None:
+            told = "must be a date-time with offset: 2020-04-16T16:00:00+07:00"
+            return Violation(pointer, "instant", told)
         return None
     # The comparison is also false for NaN.
     assert isinstance(value, (int, float))

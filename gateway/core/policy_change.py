@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from gateway.core.policy import BOUNDS, Policy, validate
+from gateway.core.policy import BOUNDS, Policy, Violation, validate
 from gateway.core.snapshot import Phase
 
 STEP_RATIO_MAX = 0.5  # of the number in force
@@ -19,6 +19,7 @@ SHOWN_RATIO_MAX = 1.2  # of the rate that the store has shown
 FOLLOWERS = frozenset({"burst", "floor_per_s"})  # bounded by the rate, so it answers for them
 RUNNING = frozenset({Phase.PREQUEUE, Phase.OPEN, Phase.PAUSED, Phase.FULL})
 FOR_S_MIN, FOR_S_MAX = 10, 86_400
+AGO_US_MAX = 60_000_000  # of a closing that is meant to be now
 
 Changes = Mapping[str, tuple[Any, Any]]  # field -> (before, after)
 
@@ -28,7 +29,7 @@ class Severe:
     """One step that must be confirmed by repeating its value."""
 
     name: str  # the field
-    value: int | float
+    value: int | float | str
     why: str
 
 
@@ -48,11 +49,15 @@ class Unknown:
     revision: int
 
 
-def severe(changes: Changes, phase: Phase | None, shown_per_s: float | None) -> tuple[Severe, ...]:
+def severe(
+    changes: Changes, phase: Phase | None, shown_per_s: float | None, *, wave_id: str = ""
+) -> tuple[Severe, ...]:
     """Return the steps that need a confirmation; ``shown_per_s`` is what the store takes, if known."""
-    if phase not in RUNNING:
-        return ()
     found = []
+    if "closes_at" in changes:
+        found.append(Severe("closes_at", wave_id, "the closing of a wave, as told to the public"))
+    if phase not in RUNNING:
+        return tuple(found)
     for name, (before, after) in changes.items():
         if BOUNDS[name].kind not in (int, float) or name in FOLLOWERS:
             continue
@@ -70,11 +75,28 @@ def is_confirmed(step: Severe, repeated: str) -> bool:
     """Whether the value stands among those repeated, with commas between them."""
     for text in repeated.split(","):
         try:
-            if float(text) == step.value:
+            if text.strip() == step.value or float(text) == step.value:
                 return True
         except ValueError:
             continue
     return False
+
+
+def closing_violation(
+    before_us: int, after_us: int, phase: Phase, *, now_us: int, timed: bool
+) -> Violation | None:
+    """Say why a wave cannot close at ``after_us`` in place of ``before_us``, or None.
+
+    What has closed stays closed: its end was told, and people have gone. A closing in the past is now.
+    """
+    why = None
+    if phase is Phase.CLOSED or now_us >= before_us:
+        why = "cannot change: the wave has closed, and nothing opens it again"
+    elif timed:
+        why = "is for good: a closing does not go back by itself"
+    elif after_us < now_us - AGO_US_MAX:
+        why = "lies in the past"
+    return Violation("/closes_at", "closing", why) if why else None
 
 
 def next_timer(

@@ -38,7 +38,7 @@ class Room:
     policy: Policy
     prequeue_at_us: int
     opens_at_us: int
-    closes_at_us: int
+    closes_at_us: int  # by the programme; the policy may have it otherwise
     last_us: int  # server clock at the last step
     furthest_us: int = 0  # the same, as if it had never been set back
     beacon: str = ""
@@ -124,7 +124,7 @@ def step(room: Room, now_us: int) -> None:
         now_us,
         prequeue_at_us=room.prequeue_at_us,
         opens_at_us=room.opens_at_us,
-        closes_at_us=room.closes_at_us,
+        closes_at_us=room.policy.closes_us(room.closes_at_us),
         accepted=room.accepted,
         quota=room.policy.quota,
     )

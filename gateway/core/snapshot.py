@@ -31,7 +31,7 @@ class Snapshot:
     clock_us: int  # the wave clock: clamped steps, stands while the room cannot accept
     prequeue_at_us: int
     opens_at_us: int
-    closes_at_us: int
+    closes_at_us: int  # by the programme: `Policy.closes_us` says when it is
     revision: int  # of the policy in force
     issued: int  # numbers given
     cohort: int  # how many joined before opening; 0 until it is frozen

@@ -46,6 +46,8 @@ def policy_numbers(policy: Policy) -> list[str | int]:
         "autopilot": int(policy.is_steered),
         "floor_milli_per_s": policy.floor_milli_per_s,
         "paused": int(policy.paused),
+        "closing_us": policy.closing_us,
+        "joins_paused": int(policy.joins_paused),
         "beacon": policy.beacon,
     }
     return [part for pair in numbers.items() for part in pair]

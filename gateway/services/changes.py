@@ -17,6 +17,7 @@ from gateway.core.policy_change import (
     Severe,
     Timer,
     Unknown,
+    closing_violation,
     is_confirmed,
     next_timer,
     severe,
@@ -117,7 +118,7 @@ class PolicyDesk:
 
     async def undo(
         self, room: LiveRoom, revision: int, to: int, by: By, *, dry_run: bool = False
-    ) -> PolicyChange | Stale | Unknown:
+    ) -> PolicyChange | Stale | Unknown | tuple[Violation, ...]:
         """Go back to the policy of revision ``to``; no step of it is severe, for it was in force."""
         base = await self._policies.read(room.wave)
         if base.revision != revision:
@@ -144,8 +145,10 @@ class PolicyDesk:
         wish: Wish,
         by: By,
         undo_to: int | None = None,
-    ) -> PolicyChange | Stale | Unconfirmed:
+    ) -> PolicyChange | Stale | Unconfirmed | tuple[Violation, ...]:
         changes, shown_per_s = diff(base.policy, policy), await self._shown_per_s()
+        if "closes_at" in changes and (found := _closing(room, base.policy, policy, wish)):
+            return (found,)
         timer = base.timer
         made_permanent = timer and wish.for_s is None and wish.changes.keys() <= timer.fields.keys()
         if changes or (made_permanent and wish.changes):
@@ -153,7 +156,9 @@ class PolicyDesk:
             named = changes or dict.fromkeys(wish.changes, (None, None))
             timer = next_timer(timer, named, until_us=until_us, who=by.who)
         phase = room.snapshot.phase if room.snapshot else None
-        steps = () if undo_to is not None else severe(changes, phase, shown_per_s)
+        steps = (
+            () if undo_to is not None else severe(changes, phase, shown_per_s, wave_id=room.wave.id)
+        )
         if wish.dry_run or (not changes and timer == base.timer):
             told = plan(room, base.policy, policy, shown_per_s) if wish.dry_run else {}
             return PolicyChange(base.revision, policy, changes, timer, steps, told)
@@ -200,6 +205,13 @@ class PolicyDesk:
             wave_id: {"records": chain.count, "broken_at": chain.broken_at, "head": chain.head}
             for wave_id, chain in chains.items()
         }
+
+
+def _closing(room: LiveRoom, old: Policy, new: Policy, wish: Wish) -> Violation | None:
+    snapshot = room.current()
+    before_us, after_us = (each.closes_us(snapshot.closes_at_us) for each in (old, new))
+    timed = wish.for_s is not None
+    return closing_violation(before_us, after_us, snapshot.phase, now_us=room.now_us(), timed=timed)
 
 
 def record_of(by: By) -> dict[str, str]:

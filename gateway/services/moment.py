@@ -37,6 +37,7 @@ class Moment:
     long_per_s: float | None  # and over five
     # What follows from these, worked out here once and not per visitor:
     is_over: bool = field(init=False)  # nobody new will be admitted
+    joins_paused: bool = field(init=False)  # the phase would take newcomers, the policy does not
     places_left: int = field(init=False)  # in the quota, reservations not counted
     completion: float = field(init=False)  # share of passes that became registrations
     check_in_s: float = field(init=False)  # as it is told
@@ -48,6 +49,7 @@ class Moment:
         snapshot, policy = self.snapshot, self.policy
         derived = {
             "is_over": is_over(snapshot.phase),
+            "joins_paused": policy.joins_paused and snapshot.phase in (Phase.PREQUEUE, Phase.OPEN),
             "places_left": places_left(snapshot, policy),
             "completion": completion(snapshot),
             "check_in_s": policy.check_in_s * CHECK_IN_MARGIN,

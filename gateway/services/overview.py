@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.core import pacing
 from gateway.core.clock import iso
-from gateway.core.policy import RATE_MILLI, to_document
+from gateway.core.policy import RATE_MILLI, Policy, to_document
 from gateway.core.programme import Zone
 from gateway.core.snapshot import Phase, Snapshot
 from gateway.services.rooms import LiveRoom
@@ -105,7 +105,7 @@ def _seen(room: LiveRoom, snapshot: Snapshot) -> dict[str, Any]:
     uncalled = max(0, snapshot.issued - snapshot.called)
     return {
         "phase": snapshot.phase,
-        **_times(snapshot, zone),
+        **_times(snapshot, room.policy, zone),
         **{name: getattr(snapshot, name) for name in COUNTERS},
         "rate_per_s": snapshot.rate_milli_per_s / RATE_MILLI,  # in force
         "oldest_s": round(oldest_s(snapshot), 1),  # of the backlog
@@ -150,9 +150,9 @@ def together(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return {name: round(sum(each.get(name, 0) for each in traffics), 1) for name in names}
 
 
-def _times(snapshot: Snapshot, zone: Zone) -> dict[str, str]:
+def _times(snapshot: Snapshot, policy: Policy, zone: Zone) -> dict[str, str]:
     return {
         "prequeue_at": iso(snapshot.prequeue_at_us, zone),
         "opens_at": iso(snapshot.opens_at_us, zone),
-        "closes_at": iso(snapshot.closes_at_us, zone),
+        "closes_at": iso(policy.closes_us(snapshot.closes_at_us), zone),
     }

@@ -11,6 +11,7 @@ from gateway.core import pacing
 from gateway.core.clock import iso
 from gateway.core.forecast import Forecast, forecast, habits
 from gateway.core.policy import Policy
+from gateway.core.snapshot import Phase
 from gateway.services.rooms import LiveRoom
 
 
@@ -48,7 +49,7 @@ def _warnings(
     room: LiveRoom, new: Policy, before: Forecast, after: Forecast, shown_per_s: float | None
 ) -> list[str]:
     snapshot = room.current()
-    left_s = (snapshot.closes_at_us - room.now_us()) / 1e6
+    left_s = (new.closes_us(snapshot.closes_at_us) - room.now_us()) / 1e6
     held = after.rate_per_s
     told = {
         f"the form cap of {new.form_cap:,} would hold the rate at {held:.3g}/s; "
@@ -64,6 +65,7 @@ def _warnings(
             before.last_s and after.last_s and after.last_s[1] > before.last_s[1]
         ),
         "nobody would be let in: no time could be told": before.last_s and not after.last_s,
+        "the wave closes at once, and for good": left_s <= 0 and snapshot.phase is not Phase.CLOSED,
         "the wave closes before the last in line would be called": (
             after.full_in_s is None and after.last_s and after.last_s[0] > left_s
         ),

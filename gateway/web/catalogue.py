@@ -46,6 +46,7 @@ CATALOGUE: Mapping[str, Entry] = {
     # the room
     "wave-unknown": Entry(404, "Gelombang tidak dikenal", "Unknown wave", "Periksa alamatnya.", "Check the address."),
     "wave-not-open": Entry(409, "Belum dibuka", "Not open yet", "Gelombang ini belum menerima antrean.", "This wave does not take anyone yet."),
+    "joins-paused": Entry(409, "Antrean sedang ditutup", "Nobody new is taken", "Saat ini tidak ada tempat baru; yang sudah menunggu tetap dilayani.", "No new places are given at the moment; those who wait are served."),
     "wave-full": Entry(409, "Kuota sudah penuh", "Wave full", "Semua tempat di gelombang ini terisi.", "All places of this wave are filled."),
     "wave-closed": Entry(409, "Pendaftaran ditutup", "Wave closed", "Gelombang ini sudah ditutup.", "This wave has closed."),
     "ticket-missing": Entry(401, "Belum masuk antrean", "No ticket", "Masuk antrean dahulu.", "Join the room first."),

@@ -55,6 +55,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         (
             "wave-unknown",
             "wave-not-open",
+            "joins-paused",
             "wave-full",
             "wave-closed",
             "ticket-invalid",

@@ -21,7 +21,7 @@ ROOM_TEXTS = (
     "button.join", "button.again", "button.leave", "button.still", "button.auto", "leave.sure", "selection",
 )  # fmt: skip
 WAIT_TEXTS = (
-    "waiting.", "tell.granted", "tell.denied", "button.tell", "button.refresh",
+    "waiting.", "shut.", "tell.granted", "tell.denied", "button.tell", "button.refresh",
 )  # fmt: skip
 FORM_TEXTS = (
     "admitted.title",
@@ -42,6 +42,7 @@ DRAW_TEXTS = (
     "draw.wrong",
     "offline.form",
 )
+MINUTE = len("2020-04-16T16:00")  # as texts tell it
 _WITH_NEXT = ("waiting.unlikely", "full.text", "closed.text")  # tell when the next wave opens
 
 
@@ -57,7 +58,7 @@ def fixed(room: LiveRoom, rooms: Rooms, says: Speech) -> dict[str, str]:
         "programme": says.of(room.programme.name),
         "wave": wave_name(room, says),
         "opens": says.when(snapshot.opens_at_us, zone),
-        "closes": says.when(snapshot.closes_at_us, zone),
+        "closes": says.when(room.policy.closes_us(snapshot.closes_at_us), zone),
         "hour": f"{says.hour(local(snapshot.opens_at_us, zone))} {zone}",
         "zone": zone,
         "next": _next_wave(room, rooms, says),
@@ -107,6 +108,8 @@ def room_facts(room: LiveRoom, rooms: Rooms, says: Speech) -> Markup:
 def wait_texts(room: LiveRoom, rooms: Rooms, says: Speech) -> str:
     """Return what the waiting page's second script brings along, as a statement."""
     texts = _wanted(wave_texts(room, rooms, says), WAIT_TEXTS)
+    closes_us = room.policy.closes_us(room.current().closes_at_us)
+    texts["closes_at"] = iso(closes_us, room.programme.zone)[:MINUTE]
     # ASCII: a line separator in a text would end the line in browsers before ES2019.
     return f"var more={json.dumps(texts, separators=(',', ':'))};for(var k in more)P.t[k]=more[k];"
 
@@ -158,11 +161,12 @@ def listed(rooms: Rooms, programme: Programme, wave_id: str, says: Speech) -> di
     if room is None or room.snapshot is None:
         return known | {"quota": says.number(wave.policy.quota)}
     zone, seen = programme.zone, room.snapshot
+    closes_us = room.policy.closes_us(seen.closes_at_us)
     return known | {
         "quota": says.number(room.policy.quota),
         "phase": says(f"phase.{seen.phase}"),
         "opens": says.when(seen.opens_at_us, zone),
         "opens_zones": says.zones(seen.opens_at_us),
-        "closes": says.when(seen.closes_at_us, zone),
-        "closes_zones": says.zones(seen.closes_at_us),
+        "closes": says.when(closes_us, zone),
+        "closes_zones": says.zones(closes_us),
     }

@@ -67,7 +67,13 @@ SCHEMAS: Mapping[str, Schema] = {
             "stretch": {"type": "number", "minimum": 1},
             "at": _INSTANT,
         },
-        {"stale": {"type": "boolean", "description": "older than it should be: Redis is away"}},
+        {
+            "stale": {"type": "boolean", "description": "older than it should be: Redis is away"},
+            "joins_paused": {
+                "type": "boolean",
+                "description": "the phase takes newcomers, the policy none",
+            },
+        },
     ),
     "Place": _object(
         {

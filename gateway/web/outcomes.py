@@ -18,6 +18,8 @@ _REFUSALS: Mapping[Refusal, str] = {
     Refusal.BACKLOG_FULL: "backlog-full",
 }
 _NOT_OPEN: Mapping[Phase, tuple[str, str]] = {  # code, and the board's fact that matters
+    Phase.PREQUEUE: ("joins-paused", "phase"),  # in these two only the policy takes nobody
+    Phase.OPEN: ("joins-paused", "phase"),
     Phase.FULL: ("wave-full", "quota"),
     Phase.CLOSED: ("wave-closed", "closes_at"),
 }

@@ -6,14 +6,14 @@ the plan, ``?for_s=900`` has them go back by themselves, ``?confirm=600`` repeat
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
 from aiohttp import web
 
 from gateway.core.clock import iso
-from gateway.core.credentials import PROMISED
+from gateway.core.credentials import LEAST, PROMISED
 from gateway.core.policy import BOUNDS, Violation, to_document
 from gateway.core.policy_change import FOR_S_MAX, FOR_S_MIN, Severe, Unknown
 from gateway.ports import Stale
@@ -53,12 +53,9 @@ class PolicyHandlers:
         fields = await read_json(request, limit_bytes=BODY_BYTES_MAX)
         confirm = request.query.get("confirm", "")[:CONFIRM_CHARACTERS_MAX]
         wish = Wish(fields, confirm, for_s, dry_run)
-        needed = max((PROMISED[name] for name in fields.keys() & PROMISED.keys()), default=None)
-        if needed is not None and request[WHO].role < needed and not dry_run:
+        if fields.keys() & PROMISED.keys() and not dry_run:
             base = to_document((await self._desk.read(room)).policy)
-            if any(fields[name] != base[name] for name in fields.keys() & PROMISED.keys()):
-                detail = f"{' and '.join(sorted(PROMISED))} are changed by the role {needed.name.lower()}."
-                raise Problem("role-missing", detail)
+            _expect_role(request, [name for name in fields if fields[name] != base.get(name)])
         answer = await self._desk.change(room, revision, wish, whose)
         return self._answer(request, room, answer, revision, dry_run=dry_run)
 
@@ -72,6 +69,10 @@ class PolicyHandlers:
             raise Problem("policy-invalid", 'Send {"to": revision}, or {} for the one before.')
         if not 1 <= to < revision:
             raise Problem("revision-unknown", "There is no such earlier revision.")
+        if request[WHO].role < max(PROMISED.values()) and not dry_run:
+            would_be = await self._desk.undo(room, revision, to, whose, dry_run=True)
+            if isinstance(would_be, PolicyChange):
+                _expect_role(request, would_be.changes)
         answer = await self._desk.undo(room, revision, to, whose, dry_run=dry_run)
         return self._answer(request, room, answer, revision, dry_run=dry_run)
 
@@ -117,6 +118,14 @@ class PolicyHandlers:
         if dry_run:
             document["plan"] = answer.plan
         return json_response(document, revision=answer.revision)
+
+
+def _expect_role(request: web.Request, changed: Iterable[str]) -> None:
+    """Refuse whoever may not change what was promised to the public."""
+    needed = max((PROMISED[name] for name in changed if name in PROMISED), default=LEAST)
+    if request[WHO].role < needed:
+        detail = f"{', '.join(sorted(PROMISED))} are changed by the role {needed.name.lower()}."
+        raise Problem("role-missing", detail)
 
 
 def _refusal(

@@ -24,7 +24,7 @@ from gateway.web.problems import Problem
 from gateway.web.throttle import Throttle
 
 ATTEMPT_INTERVAL_S = 6.0  # 10 registration attempts a minute with one pass
-TICKET_GRACE_S = 86_400  # after the wave: its holder comes back for the receipt
+TICKET_GRACE_S = 7 * 86_400  # after the wave: for the receipt, and should the wave be extended
 _WAVE = re.compile(r"[a-z0-9-]{1,64}")
 
 
@@ -74,7 +74,8 @@ class PublicServices:
 
     def keep_ticket(self, shown: Shown, room: LiveRoom, text: str) -> Sequence[str]:
         """Return what has the browser keep its ticket until the wave is over."""
-        life_s = _seconds_to(room, room.current().closes_at_us) + TICKET_GRACE_S
+        closes_us = room.policy.closes_us(room.current().closes_at_us)
+        life_s = _seconds_to(room, closes_us) + TICKET_GRACE_S
         return self.cookies.keep(shown, Kind.TICKET, room.wave.id, text=text, life_s=life_s)
 
     def keep_pass(

@@ -179,7 +179,7 @@ class Pages:
         zone, values = room.programme.zone, {"wave": facts.wave_name(room, says)}
         state = record.state if record.state in {"received", "recorded"} else "rejected"
         selection = room.programme.selection
-        closes = says.when(room.current().closes_at_us, zone)
+        closes = says.when(room.policy.closes_us(room.current().closes_at_us), zone)
         return self.personal(
             "receipt.html",
             says,

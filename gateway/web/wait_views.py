@@ -42,7 +42,7 @@ class Filled:
 
 def outside(board: Mapping[str, Any], texts: Texts, says: Speech, room: LiveRoom) -> View:
     """Return the page of somebody without a ticket."""
-    phase = str(board["phase"])
+    phase = "shut" if board["joins_paused"] else str(board["phase"])
     state = "join" if phase == "prequeue" else phase
     view = _simple(state, texts)
     if phase == "open":

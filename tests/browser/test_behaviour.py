@@ -134,6 +134,41 @@ def test_the_back_button_leads_back_to_the_wait(page: Page, preview_url: str) ->
     expect(page.locator("h1")).to_have_text(SAYS("waiting.title"))
 
 
+def test_who_is_not_taken_is_told_so_however_late_the_words_come(
+    page: Page, preview_url: str, asked: list[str]
+) -> None:
+    held: list[Route] = []
+    page.route("**/wait.js*", lambda route: held.append(route))  # noqa: PLW0108
+    page.goto(f"{preview_url}/waves/shut", wait_until="commit")
+    expect(page.locator("#live")).not_to_be_empty()  # the state is shown, its words are not
+    held[0].continue_()
+    expect(page.locator("h1")).to_have_text(SAYS("shut.title"))
+    expect(page.locator("#text")).to_have_text(SAYS("shut.text"))
+    expect(page.locator("#actions button")).to_have_count(0)
+    assert "tickets" not in asked
+
+
+@pytest.mark.parametrize("moved", [{"closes_at": "2020-04-20T16:00"}, {}])
+def test_a_closing_that_was_moved_is_told_by_a_new_page(
+    page: Page, preview_url: str, moved: dict[str, str]
+) -> None:
+    boards: list[dict[str, str]] = [{}, {"phase": "closed"} | moved, {"phase": "closed"} | moved]
+
+    def board(route: Route) -> None:
+        answer = route.fetch()
+        changed = boards.pop(0) if boards else {"phase": "closed"}
+        route.fulfill(response=answer, json=answer.json() | changed)
+
+    page.route("**/board", board)
+    visit(page, preview_url, "open")
+    page.evaluate("document.body.dataset.kept = 'yes'")
+    with page.expect_event("requestfinished", lambda r: not boards and "board" in r.url):
+        page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator("h1")).to_have_text(re.compile("has closed"))
+    body = expect(page.locator("body"))
+    (body.not_to_have_attribute if moved else body.to_have_attribute)("data-kept", "yes")
+
+
 def test_the_title_says_how_many_are_ahead(page: Page, preview_url: str) -> None:
     visit(page, preview_url, "waiting")
     assert page.title() == "83,600 people ahead of you"

@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from gateway.core.checkpoint import MARGIN, beyond, take
+from gateway.core.clock import iso
 from gateway.core.policy import Policy
 from gateway.core.policy_change import Timer
 from gateway.core.programme import Moment, Wave
@@ -294,6 +295,43 @@ async def test_entries_of_a_dead_consumer_are_taken_over_after_the_clock_was_set
     for name in ("rooms", "intake", "policies", "processes"):
         await getattr(ports, name).close()
     server.kill()
+
+
+async def test_a_wave_closes_when_the_policy_says_and_stays_closed(redis_ports: Adapters) -> None:
+    wave = a_wave(closes_us=60_000_000)
+    await redis_ports.rooms.create(wave)
+    opened = await redis_ports.rooms.tick(wave, [])
+    later = replace(POLICY, closes_at=iso(opened.closes_at_us + 60_000_000, "WIB"))
+    await redis_ports.policies.change(wave, 1, later, {"who": "me"})
+    now = replace(POLICY, closes_at=iso(opened.now_us, "WIB"))
+    assert await redis_ports.policies.change(wave, 2, now, {"who": "me"}) == PolicyRevision(3, now)
+    assert await redis_ports.policies.change(wave, 3, later, {"who": "late"}) == Stale(3)
+    assert (await redis_ports.rooms.tick(wave, [])).phase is Phase.CLOSED
+    assert await redis_ports.rooms.join(wave) == NotOpen(Phase.CLOSED)
+    told = replace(now, message="thank you")
+    assert isinstance(
+        await redis_ports.policies.change(wave, 3, told, {"who": "me"}), PolicyRevision
+    )
+
+
+async def test_a_policy_that_pauses_joins_takes_nobody_new_and_serves_who_waits(
+    redis_ports: Adapters,
+) -> None:
+    wave = a_wave()
+    await redis_ports.rooms.create(wave)
+    await redis_ports.rooms.tick(wave, [])
+    held = await redis_ports.rooms.join(wave)
+    assert isinstance(held, Joined)
+    await redis_ports.policies.change(wave, 1, replace(POLICY, joins_paused=True), {"who": "me"})
+    assert await redis_ports.rooms.join(wave) == NotOpen(Phase.OPEN)
+
+    async def is_admitted() -> bool:
+        await redis_ports.rooms.tick(wave, [0])
+        return isinstance(await redis_ports.rooms.claim(wave, held.number, 0), Claimed)
+
+    await wait_until(is_admitted)
+    await redis_ports.policies.change(wave, 2, POLICY, {"who": "me"})
+    assert isinstance(await redis_ports.rooms.join(wave), Joined)
 
 
 async def test_a_policy_is_replaced_by_whoever_read_the_latest(redis_ports: Adapters) -> None:

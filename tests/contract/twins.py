@@ -137,6 +137,7 @@ class Twins(RoomMachine):
         self.server.hset(
             NAMES["room"], "phase", "recovering"
         )  # whoever finds it to be less does that
+        self.server.hdel(NAMES["room"], *names)  # lost: of what is still there the greater counts
         return self._run("restore", *args)
 
     def _reopen(self, known: int) -> Any:

@@ -40,6 +40,10 @@ policies = st.builds(
     check_in_s=st.sampled_from([1, 2]),
     intake_cap=st.integers(1, 6),
     paused=st.booleans(),
+    joins_paused=st.sampled_from([False, False, True]),
+    closes_at=st.sampled_from(
+        ["", "", "", "2020-04-11T12:01:00+00:00", "2020-04-11T12:03:00+00:00"]
+    ),
 )
 
 
@@ -209,6 +213,8 @@ class RoomMachine(RuleBasedStateMachine):
         self.model.history.append(f"policy {policy}")
         room.step(self.room, self.now_us)
         self.model.stepped(self.now_us, self.room)
+        if self.room.phase is Phase.CLOSED:  # it stays so, and nobody may say otherwise
+            policy = replace(policy, closes_at=self.room.policy.closes_at)
         self.room.policy = policy
         self.room.revision += 1
         self.model.changed(policy)

@@ -94,7 +94,7 @@ class Model:
         self.expect("I-17", room.clock_us == self.wave_us, "wave clock")
         if self.recovering:
             return
-        self.closed = self.closed or now_us >= self.closes_at_us
+        self.closed = self.closed or now_us >= self.policy.closes_us(self.closes_at_us)
         if not self.opened and not self.closed and now_us >= self.opens_at_us:
             self.opened, self.cohort, self.tokens_empty = True, self.issued, 0
         self.expect("I-25", room.cohort == self.cohort, "cohort is not who joined before opening")
@@ -109,6 +109,7 @@ class Model:
     def joined(self, answer: Answer) -> None:
         """Judge a new number."""
         if answer.word == "joined":
+            self.expect("J-2", not self.policy.joins_paused, "a number while joins are paused")
             self.expect("I-23", answer.serial not in self.numbers, f"{answer.serial} given twice")
             self.numbers.add(answer.serial)
             self.issued += 1

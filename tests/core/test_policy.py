@@ -50,6 +50,21 @@ def test_all_violations_are_told_at_once() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["16:00", "2020-04-16T16:00:00", "2020-04-16", "soon", "2020-02-30T16:00:00Z", "1e9", "0"],
+)
+def test_a_closing_that_is_no_instant_with_its_offset_is_refused(text: str) -> None:
+    assert codes({"closes_at": text}) == [("/closes_at", "instant")]
+
+
+def test_a_wave_closes_when_the_policy_says_and_without_that_when_the_programme_does() -> None:
+    assert Policy().closes_us(5) == 5
+    assert codes({"closes_at": ""}) == []
+    for text in ("2020-04-16T16:00:00.25+07:00", "2020-04-16T09:00:00.250Z"):
+        assert Policy(closes_at=text).closes_us(5) == 1_587_027_600_250_000
+
+
 def test_the_burst_is_at_most_one_second_of_rate() -> None:
     assert codes({"rate_per_s": 5.0, "burst": 6}) == [("/burst", "burst")]
     assert codes({"rate_per_s": 0.5, "burst": 1}) == []

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from gateway.core.policy import BOUNDS, Policy, diff, validate
 from gateway.core.policy_change import (
+    AGO_US_MAX,
     Timer,
     Unknown,
+    closing_violation,
     is_confirmed,
     next_timer,
     severe,
@@ -19,6 +21,7 @@ from gateway.core.policy_change import (
 )
 from gateway.core.snapshot import Phase
 
+LATER = "2020-04-20T16:00:00+07:00"
 BASE = Policy(rate_per_s=100, burst=10, form_cap=1_000, quota=500)
 
 
@@ -65,6 +68,38 @@ def test_what_is_repeated_must_be_the_value() -> None:
         assert is_confirmed(step, repeated)
     for repeated in ("", "60", "6000", "yes", "nan", "600x"):
         assert not is_confirmed(step, repeated)
+
+
+def test_another_closing_is_confirmed_by_the_name_of_the_wave_even_before_anybody_is_there() -> (
+    None
+):
+    for phase in Phase:
+        steps = severe({"closes_at": ("", LATER)}, phase, None, wave_id="wave-1")
+        assert [(step.name, step.value) for step in steps] == [("closes_at", "wave-1")]
+        for repeated in ("wave-1", "7, wave-1 "):
+            assert is_confirmed(steps[0], repeated)
+        for repeated in ("", "wave", "wave-11", "nan"):
+            assert not is_confirmed(steps[0], repeated)
+
+
+@pytest.mark.parametrize(
+    ("now_us", "after_us", "phase", "timed", "told"),
+    [
+        (99, 200, Phase.OPEN, False, None),
+        (99, 99, Phase.OPEN, False, None),
+        (99, 50, Phase.PREQUEUE, False, None),  # earlier than it was to be
+        (100, 200, Phase.OPEN, False, "the wave has closed"),  # no tick has seen it yet
+        (99, 200, Phase.CLOSED, False, "the wave has closed"),  # the clock was set back
+        (99, 200, Phase.OPEN, True, "is for good"),
+        (99, 99 - AGO_US_MAX, Phase.OPEN, False, None),
+        (99, 98 - AGO_US_MAX, Phase.OPEN, False, "lies in the past"),
+    ],
+)
+def test_a_closing_is_moved_until_it_has_come_and_never_back_by_itself(
+    now_us: int, after_us: int, phase: Phase, timed: bool, told: str | None
+) -> None:
+    found = closing_violation(100, after_us, phase, now_us=now_us, timed=timed)
+    assert found is None if told is None else found is not None and told in found.detail
 
 
 texts = st.text(st.characters(categories=["L", "N"]), max_size=20)

@@ -51,6 +51,7 @@ SEEDED_BUGS: dict[str, tuple[ModuleType, str, str]] = {
     "I-21 the phase is not looked at": (passes, "if room.phase is not Phase.OPEN:", "if room.near == 0:"),
     "F-19 the furthest goes back with the clock": (room, "max(now_us, room.furthest_us + elapsed_us)", "now_us"),
     "I-22 whoever is behind is served first": (passes, "if room.level < asked * bucket.TOKEN:", "if room.level < bucket.TOKEN * (1 + room.present.count(position + 1, room.called)):"),
+    "J-2 joins are never paused": (passes, " or room.policy.joins_paused", ""),
     "I-23 a number is given twice": (passes, "room.issued += 1", "room.issued += number % 2 == 0"),
     "I-23 a restored room does not jump ahead": (checkpoint, "known.issued + MARGIN + round(known.joins_per_s * MARGIN_S)", "known.issued - 1"),
     "I-25 the cohort is not frozen": (room, "room.cohort = room.issued", "room.cohort = 0"),

@@ -4,6 +4,7 @@ Positions are spoken of, numbers are looked up: at the opening the cohort is dra
 room must have got to, so that the tour cannot lose its way and prove nothing.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 from gateway.core.policy import Policy
@@ -43,6 +44,10 @@ class Guided:
     def see(self, holds: object) -> None:
         """Fail where the tour does not stand where it should."""
         assert holds or self._lenient, f"the tour lost its way after {self.model.history[-3:]}"
+
+    def instant(self, seconds: int) -> str:
+        """Return an instant so long from now, as a policy says it."""
+        return datetime.fromtimestamp(self.now_us / SECOND_US + seconds, UTC).isoformat()
 
     def outstanding(self) -> set[int]:
         """Return the positions whose holders have a pass."""
@@ -153,7 +158,11 @@ def registrations(go: Guided) -> None:
 
 
 def leaving(go: Guided) -> None:
-    """A place that is left goes on; an absentee who comes late claims at once."""
+    """A place that is left goes on; an absentee who comes late claims at once. Nobody new comes in meanwhile."""
+    go.change(joins_paused=True)
+    issued = go.room.issued
+    go.join(2)
+    go.see(go.room.issued == issued)
     go.attend(2, PRESENT)
     go.claim_at(5, 6)
     go.see(go.outstanding() == {2, 5, 6})
@@ -164,6 +173,7 @@ def leaving(go: Guided) -> None:
     go.look([go.number(1)])
     go.claim_at(1)
     go.see(go.outstanding() == {1, 2, 6})
+    go.change(joins_paused=False)
 
 
 def pause(go: Guided) -> None:
@@ -239,8 +249,12 @@ def recovery(go: Guided) -> None:
 
 
 def closing(go: Guided) -> None:
-    """Passes that are out when the wave closes may still be spent, until they expire."""
+    """It closes when the policy says. Passes that are out then may still be spent, until they expire."""
+    go.change(closes_at=go.instant(900))
     go.time_passes(700 * SECOND_US)
+    go.tick([])
+    go.see(go.room.phase is Phase.OPEN)  # later than the programme says
+    go.change(closes_at=go.instant(0))
     go.tick([])
     go.claim_at(9)
     go.join(1)

@@ -10,6 +10,7 @@ from gateway.core.policy_change import Severe, Unknown
 from gateway.core.snapshot import Phase
 from gateway.ports import OutcomeUnknownError, PolicyRevision, PortUnavailableError, Stale
 from gateway.services.changes import By, PolicyChange, Unconfirmed, Wish
+from gateway.services.overview import overview
 from tests.operations_house import NOW_US, OPEN, OperatorsHouse
 
 AWAY = PortUnavailableError("away")
@@ -222,9 +223,52 @@ async def test_what_goes_back_is_valid_beside_what_was_changed_meanwhile(
     assert (policy.rate_per_s, policy.burst, policy.floor_per_s) == (10.0, 10, 10.0)
 
 
+CLOSES = "2020-04-11T17:30:00+07:00"  # half an hour later than the programme says
+
+
+async def test_a_closing_is_moved_by_whoever_names_the_wave_and_every_document_says_so(
+    house: OperatorsHouse,
+) -> None:
+    assert isinstance(await change(house, closes_at=CLOSES), Unconfirmed)
+    moved = await change(house, closes_at=CLOSES, confirm="wave-1")
+    assert isinstance(moved, PolicyChange)
+    await house.adopt()
+    assert overview(house.room())["closes_at"] == "2020-04-11T17:30:00.000+07:00"
+    back = await undo(house, 2, 1)
+    assert isinstance(back, PolicyChange)
+    assert back.policy.closes_at == ""
+
+
+async def test_what_has_closed_stays_closed_and_no_closing_comes_back_by_itself(
+    house: OperatorsHouse,
+) -> None:
+    timed = await change(house, closes_at=CLOSES, confirm="wave-1", for_s=60)
+    assert isinstance(timed, tuple)
+    assert [each.code for each in timed] == ["closing"]
+    now = await change(house, closes_at="2020-04-11T16:00:00+07:00", confirm="wave-1")
+    assert isinstance(now, PolicyChange)
+    await house.adopt()
+    for answer in (
+        await change(house, 2, closes_at=CLOSES, confirm="wave-1"),
+        await undo(house, 2, 1),
+    ):
+        assert isinstance(answer, tuple)
+        assert "the wave has closed" in answer[0].detail
+    assert isinstance(await change(house, 2, message="thank you"), PolicyChange)
+
+
+async def test_a_plan_to_close_now_says_that_it_is_for_good(house: OperatorsHouse) -> None:
+    done = await change(house, closes_at="2020-04-11T16:00:00+07:00", dry_run=True)
+    assert isinstance(done, PolicyChange)
+    assert "the wave closes at once, and for good" in done.plan["warnings"]
+    later = await change(house, closes_at=CLOSES, dry_run=True)
+    assert isinstance(later, PolicyChange)
+    assert "the wave closes at once, and for good" not in later.plan["warnings"]
+
+
 async def undo(
     house: OperatorsHouse, revision: int, to: int, *, dry_run: bool = False
-) -> PolicyChange | Stale | Unknown:
+) -> PolicyChange | Stale | Unknown | tuple[Violation, ...]:
     return await house.desk.undo(house.room(), revision, to, RINA, dry_run=dry_run)
 
 

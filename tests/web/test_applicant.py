@@ -92,6 +92,8 @@ async def test_joining_gives_a_ticket_and_joining_again_the_same(site: Site, hou
     ("phase", "code", "fact"),
     [
         (Phase.SCHEDULED, "wave-not-open", {"opens_at": "2020-04-11T15:59:00.000+07:00"}),
+        (Phase.PREQUEUE, "joins-paused", {"phase": "open"}),
+        (Phase.OPEN, "joins-paused", {"phase": "open"}),
         (Phase.FULL, "wave-full", {"quota": 1000}),
         (Phase.CLOSED, "wave-closed", {"closes_at": "2020-04-11T17:00:00.000+07:00"}),
     ],
@@ -104,6 +106,27 @@ async def test_j_2_a_wave_that_takes_nobody_says_why(
     assert (answer.status, answer.code) == (409, code)
     assert answer.json.items() >= fact.items()
     assert answer.cookies == ()
+
+
+async def test_while_joins_are_paused_the_board_says_so_and_a_ticket_is_still_shown(
+    site: Site, house: House
+) -> None:
+    (room, _) = house.rooms
+    room.policy = replace(room.policy, joins_paused=True)
+    house.room.answers["join"] = NotOpen(Phase.OPEN)
+    assert (await ask(site, request(f"{WAVE}/board"))).json["joins_paused"] is True
+    assert (await join(site)).code == "joins-paused"
+    held = f"Bearer {house.ticket()}"
+    assert (await join(site, Authorization=held)).status == 200
+    house.see(OPEN, phase=Phase.CLOSED)  # then that is what matters
+    assert (await ask(site, request(f"{WAVE}/board"))).json["joins_paused"] is False
+
+
+async def test_the_board_tells_the_closing_that_the_policy_says(site: Site, house: House) -> None:
+    (room, _) = house.rooms
+    room.policy = replace(room.policy, closes_at="2020-04-11T10:30:00Z")
+    told = await ask(site, request(f"{WAVE}/board"))
+    assert told.json["closes_at"] == "2020-04-11T17:30:00.000+07:00"
 
 
 async def test_joining_while_recovering_is_503(site: Site, house: House) -> None:

@@ -157,6 +157,33 @@ async def test_a_poll_of_ones_place_weighs_300_bytes_in_every_state() -> None:
                 assert len(body) - len(state.message.encode()) <= POLL_BYTES_MAX, name
 
 
+@pytest.mark.parametrize("phase", [Phase.PREQUEUE, Phase.OPEN])
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_while_joins_are_paused_the_page_without_script_says_so_and_offers_no_join(
+    client: Client, a_house: house.House, phase: Phase, language: str
+) -> None:
+    a_house.see(house.OPEN, phase=phase)
+    page, texts = f"/waves/wave-1/wait?lang={language}", speech(language).texts
+    assert 'value="join"' in await (await client.get(page)).text()
+    for room in a_house.rooms:
+        room.policy = replace(room.policy, joins_paused=True)
+    told = await (await client.get(page)).text()
+    assert texts["shut.title"] in told
+    assert texts["shut.text"] in told
+    assert 'value="join"' not in told
+
+
+@pytest.mark.parametrize("path", ["/", "/waves/wave-1", "/waves/wave-1/wait"])
+async def test_pages_tell_the_closing_that_the_policy_says(
+    client: Client, a_house: house.House, path: str
+) -> None:
+    a_house.see(house.OPEN, phase=Phase.OPEN if path == "/" else Phase.CLOSED)
+    for room in a_house.rooms:
+        room.policy = replace(room.policy, closes_at="2020-04-20T10:30:00Z")
+    told = await (await client.get(f"{path}?lang=en")).text()
+    assert "20 April 2020, 17:30 WIB" in told
+
+
 async def test_a_page_that_asks_again_by_itself_offers_to_stop_that(client: Client) -> None:
     page = "/waves/wave-1/wait?lang=en"
     answer = await client.get(page)

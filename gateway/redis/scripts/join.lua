@@ -1,7 +1,8 @@
 -- join: give the next numbers to a batch of newcomers.
 --
 -- ARGV[2]  newcomers in the batch, >= 1
--- returns  {'joined', first number, now_us, phase, epoch}; {phase} when the wave takes nobody.
+-- returns  {'joined', first number, now_us, phase, epoch}; {phase} when the wave takes nobody,
+--          prequeue or open among them: the policy has paused joins.
 -- O(1), one write. Numbers are never given twice; those of a lost answer are gaps.
 -- Twin of core/passes.join.
 
@@ -9,7 +10,7 @@ local room, refusal = load_room()
 if refusal then
     return refusal
 end
-if room.phase ~= 'prequeue' and room.phase ~= 'open' then
+if (room.phase ~= 'prequeue' and room.phase ~= 'open') or room.joins_paused == 1 then
     return { room.phase }
 end
 local first = room.issued

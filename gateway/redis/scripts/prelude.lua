@@ -32,6 +32,7 @@ local NUMBERS = {
     'intake_cap', 'paused', 'issued', 'cohort', 'called', 'ripe', 'near', 'admitted', 'accepted',
     'recorded', 'ended', 'missing', 'intake_age_us', 'autopilot', 'floor_milli_per_s',
     'steered_milli_per_s', 'unsteered_us', 'fence', 'form_us', 'unchecked', 'forgotten', 'furthest_us',
+    'joins_paused', 'closing_us',
 }
 
 local function whole(number)

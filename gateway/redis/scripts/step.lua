@@ -9,11 +9,15 @@ local PRESENT_SHARE_MIN = 1 / 32
 local OPENING_SPREAD_US = 60000000
 local UNSTEERED_US_MAX = 15000000
 
+local function closes_us(room) -- the policy's, or the programme's
+    return room.closing_us > 0 and room.closing_us or room.closes_at_us
+end
+
 local function next_phase(room, now_us)
     if room.phase == 'recovering' then
         return 'recovering' -- until recovery itself reopens it
     end
-    if room.phase == 'closed' or now_us >= room.closes_at_us then
+    if room.phase == 'closed' or now_us >= closes_us(room) then
         return 'closed'
     end
     if room.phase == 'open' or room.phase == 'full' or now_us >= room.opens_at_us then

@@ -87,7 +87,7 @@ function tick() {
 
 function askBoard() {
   return ask('GET', api + 'board').then(function (a) {
-    var b = a.data, phase = b.phase, opens = /sch|pre/.test(phase);
+    var b = a.data, phase = b.joins_paused ? 'shut' : b.phase, opens = /sch|pre/.test(phase);
     if (a.status !== 200) { return refused(a); }
     skew = Date.parse(b.at) - Date.now();
     if (joined) { /* far from the front all follows from the board: nobody is asked anything personal */

@@ -61,3 +61,16 @@ var wait = (function () {
   }
   return { from: from, show: show, tell: tell };
 }());
+if (shown === 'shut') { later(0, 0); } /* shown before its words had come */
+/* Who sees a wave close at another time than its page was made with needs the words of today's. */
+(function (plainly) {
+  window.show = function (state, more, buttons) {
+    var isEnd = state === 'closed' && shown && shown !== state;
+    plainly(state, more, buttons);
+    if (isEnd) {
+      call('GET', api + 'board').then(function (a) {
+        if (a.status === 200 && a.data.closes_at.slice(0, 16) !== t('closes_at')) { location.reload(); }
+      }, function () { /* the rest is told all the same */ });
+    }
+  };
+}(show));

@@ -1,0 +1,56 @@
+"""What operators say to a wave is done by every process of a real system, and told to applicants."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from gateway.ctl import ctl
+from tests.applicants import Applicant, call
+from tests.gateways import RunningGateway, a_gateway
+
+pytestmark = pytest.mark.timeout(120)
+WHY = ("--reason", "x", "--json")
+
+
+def say(gateway: RunningGateway, *words: str) -> dict[str, Any]:
+    """Have an operator say it; return what the gateway answers once all processes go by it."""
+    environ = {
+        "GATEWAY_CTL_URL": gateway.operator_url,
+        "GATEWAY_CTL_CREDENTIAL_FILE": str(gateway.credential_file),
+    }
+    result = CliRunner().invoke(ctl, words, env=environ)
+    assert result.exit_code == 0, result.output
+    answer: dict[str, Any] = json.loads(result.stdout)
+    assert answer["confirmed"] == answer["processes"] > 0
+    return answer
+
+
+def test_a_wave_takes_nobody_new_is_extended_and_closed_while_who_waits_is_served() -> None:
+    with a_gateway(opens_at="+1s") as gateway:
+        early, late = (Applicant(gateway.public_url, gateway.wave, person) for person in (1, 2))
+        early.join()
+
+        say(gateway, "intake", "close", *WHY)
+        status, refused = call(late.url("tickets"), "POST")
+        assert (status, refused["type"].rpartition("/")[2]) == (409, "joins-paused")
+        early.wait_for_turn()
+        early.claim()
+        assert call(early.url("board"))[1]["joins_paused"] is True
+        say(gateway, "intake", "open", *WHY)
+        late.join()
+
+        closes_at = datetime.fromisoformat(call(early.url("board"))[1]["closes_at"])
+        later = (closes_at + timedelta(days=4)).isoformat(timespec="milliseconds")
+        named = ("--confirm", gateway.wave, *WHY)
+        say(gateway, "wave", "extend", "--until", later, *named)
+        assert call(early.url("board"))[1]["closes_at"] == later
+
+        closed = say(gateway, "wave", "close", *named)
+        board = call(early.url("board"))[1]
+        assert board["phase"] == "closed"
+        assert board["closes_at"] == closed["policy"]["closes_at"]
+        assert call(late.url("pass"), "POST", bearer=late.ticket)[1]["state"] == "closed"
+        assert early.register()[0] == 201  # who is on the form finishes it
