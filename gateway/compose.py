@@ -14,11 +14,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from functools import partial
+from pathlib import Path
 
 from aiohttp import web
 
 from gateway.core.programme import Programme
-from gateway.lifecycle import process_name, running, stop_on_signals, wall_clock_us
+from gateway.lifecycle import process_name, running, stop_on_signals, supervisor, wall_clock_us
 from gateway.logs import configure
 from gateway.metrics import Metrics, metrics_directory
 from gateway.operators import OperatorsFile
@@ -111,7 +112,12 @@ async def redis_adapters(settings: Settings, condition: Condition) -> AsyncItera
 
 
 async def serve(
-    settings: Settings, programmes: Programmes, secrets: Secrets, *, ready: Callable[[], None]
+    settings: Settings,
+    programmes: Programmes,
+    secrets: Secrets,
+    config: Path | None = None,
+    *,
+    ready: Callable[[], None],
 ) -> None:
     """Run one front door until SIGTERM or SIGINT, then drain."""
     told_to_stop = stop_on_signals()
@@ -144,6 +150,7 @@ async def serve(
             steward,
             rooms,
             redis.rooms,
+            supervisor(settings, config),
         )
         key = secrets.console
         behind = operator_app(desk, operators, render, metrics, style, console_key=key)
