@@ -74,7 +74,7 @@ def serve(config: Path) -> None:
     settings, programmes, secrets = _load_process(config)
     from gateway import compose
 
-    _run(compose.serve(settings, programmes, secrets, ready=_ready))
+    _run(compose.serve(settings, programmes, secrets, config, ready=_ready))
 
 
 @cli.command()

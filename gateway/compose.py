@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from functools import partial
+from pathlib import Path
 
 from aiohttp import web
 
@@ -23,6 +24,7 @@ from gateway.lifecycle import (
     running,
     settle_heap,
     stop_on_signals,
+    supervisor,
     wall_clock_us,
 )
 from gateway.logs import configure
@@ -122,7 +124,12 @@ async def redis_adapters(
 
 
 async def serve(
-    settings: Settings, programmes: Programmes, secrets: Secrets, *, ready: Callable[[], None]
+    settings: Settings,
+    programmes: Programmes,
+    secrets: Secrets,
+    config: Path | None = None,
+    *,
+    ready: Callable[[], None],
 ) -> None:
     """Run one front door until SIGTERM or SIGINT, then drain."""
     told_to_stop = stop_on_signals()
@@ -156,6 +163,7 @@ async def serve(
             steward,
             rooms,
             redis.rooms,
+            supervisor(settings, config),
         )
         key = secrets.console
         behind = operator_app(desk, operators, render, metrics, style, console_key=key)

@@ -11,14 +11,14 @@ from typing import Any
 
 import click
 
-from gateway import ctl_letters, ctl_policy, ctl_wave
+from gateway import ctl_config, ctl_letters, ctl_policy, ctl_wave
 from gateway.ctl_change import DEGRADED, choose
 from gateway.ctl_client import Client, Document, ProblemError, UnreachableError
 from gateway.ctl_group import client_of, command_of, ctl, show, wave_option
 from gateway.ctl_records import audit_text, ticket_text
 from gateway.ctl_text import status_text
 
-__all__ = ["ctl", "ctl_letters", "ctl_policy", "ctl_wave"]  # with all their commands
+__all__ = ["ctl", "ctl_config", "ctl_letters", "ctl_policy", "ctl_wave"]  # with all their commands
 
 PAUSED, CLOSED = 4, 5
 WATCH_EVERY_S = 1.0

@@ -151,6 +151,11 @@ class Client:
         answer = self._ask("POST", "/v1/reconciliation", {"wave": wave_id}, headers)[0]
         return int(answer["asked"][wave_id])
 
+    def reload(self, *, reason: str) -> Document:
+        """Have all processes of one machine follow themselves."""
+        headers = {"X-Reason": reason.encode()} if reason else {}
+        return self._ask("POST", "/v1/reload", {}, headers)[0]
+
     def _ask(
         self,
         method: str,

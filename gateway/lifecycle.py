@@ -7,6 +7,12 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.faults import ConfigurationError
+from gateway.programmes import load_programmes
+from gateway.settings import Settings, load_settings
 
 YOUNG_MAX = 5_000  # objects, before the youngest are looked through: 700 by default
 
@@ -54,3 +60,33 @@ def stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     return stop
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """The ``gateway up`` that keeps this process."""
+
+    pid: int
+    config: Path | None
+
+    def faults(self) -> list[str]:
+        """Say what is wrong with the settings as they are now."""
+        try:
+            load_programmes(load_settings(self.config, os.environ).programmes.files)
+        except ConfigurationError as error:
+            return [str(fault) for fault in error.faults]
+        return []
+
+    def ask(self) -> None:
+        """Have all processes follow themselves."""
+        os.kill(self.pid, signal.SIGUSR1)
+
+
+def supervisor(settings: Settings, config: Path | None) -> Supervisor | None:
+    """Return who keeps this process: its parent, if that holds the data; None: nobody that could be asked."""
+    try:
+        holder = int((Path(settings.data.dir) / "lock").read_text("ascii"))
+    except (OSError, ValueError):
+        return None
+    # Any other process would be ended by the signal.
+    return Supervisor(holder, config) if holder == os.getppid() else None

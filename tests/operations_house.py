@@ -60,6 +60,20 @@ def now_us() -> int:
 
 
 @dataclass
+class MemoryRenewal:
+    """A supervisor that counts what it was asked for."""
+
+    wrong: list[str] = field(default_factory=list)
+    asked: int = 0
+
+    def faults(self) -> list[str]:
+        return self.wrong
+
+    def ask(self) -> None:
+        self.asked += 1
+
+
+@dataclass
 class OperatorsHouse:
     """Two waves as one process sees them."""
 
@@ -68,6 +82,7 @@ class OperatorsHouse:
     letters: MemoryLetters = field(default_factory=MemoryLetters)
     condition: Condition = field(default_factory=lambda: Condition(process="serve-1", pid=7))
     port: ScriptedRoom = field(default_factory=ScriptedRoom)
+    renewal: MemoryRenewal | None = field(default_factory=MemoryRenewal)
     operators: list[Operator] = field(default_factory=list)
     clock_s: float = 1_000.0  # of the rooms
 
@@ -126,6 +141,7 @@ class OperatorsHouse:
             self.steward,
             self.rooms,
             self.port,
+            self.renewal,
         )
         return operator_app(
             services, lambda: self.operators, lambda: b"# metrics\n", console_key=bytes(32)

@@ -76,6 +76,7 @@ ACCESS: Mapping[tuple[str, str], Role | None] = {
     ("GET", "/v1/dead-letters"): Role.VIEWER,
     ("POST", "/v1/dead-letters/retry"): Role.OPERATOR,
     ("POST", "/v1/reconciliation"): Role.OPERATOR,
+    ("POST", "/v1/reload"): Role.ADMIN,
 }
 PROMISED: Mapping[str, Role] = {  # fields of a policy
     "quota": Role.ADMIN,

@@ -83,7 +83,7 @@ def is_confirmed(step: Severe, repeated: str) -> bool:
 
 
 def closing_violation(
-    before_us: int, after_us: int, phase: Phase, *, now_us: int, timed: bool
+    before_us: int, after_us: int, phase: Phase, *, now_us: int, for_s: int | None
 ) -> Violation | None:
     """Say why a wave cannot close at ``after_us`` in place of ``before_us``, or None.
 
@@ -92,7 +92,7 @@ def closing_violation(
     why = None
     if phase is Phase.CLOSED or now_us >= before_us:
         why = "cannot change: the wave has closed, and nothing opens it again"
-    elif timed:
+    elif for_s is not None:
         why = "is for good: a closing does not go back by itself"
     elif after_us < now_us - AGO_US_MAX:
         why = "lies in the past"

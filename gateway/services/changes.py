@@ -187,6 +187,11 @@ class PolicyDesk:
         audit = record_of(by) | {"did": did, "refused": why, "changes": json.dumps(changes)}
         await self._policies.note(wave, audit)
 
+    async def note(self, by: By, did: str) -> None:
+        """Note an action that concerns all waves."""
+        for room in self._rooms:
+            await self._policies.note(room.wave, record_of(by) | {"did": did})
+
     async def audit(self, only: LiveRoom | None = None) -> list[dict[str, Any]]:
         """Return the latest records of one wave or of all, newest first."""
         rooms = list(self._rooms) if only is None else [only]
@@ -208,10 +213,9 @@ class PolicyDesk:
 
 
 def _closing(room: LiveRoom, old: Policy, new: Policy, wish: Wish) -> Violation | None:
-    snapshot = room.current()
-    before_us, after_us = (each.closes_us(snapshot.closes_at_us) for each in (old, new))
-    timed = wish.for_s is not None
-    return closing_violation(before_us, after_us, snapshot.phase, now_us=room.now_us(), timed=timed)
+    seen, now_us = room.current(), room.now_us()
+    before_us, after_us = (each.closes_us(seen.closes_at_us) for each in (old, new))
+    return closing_violation(before_us, after_us, seen.phase, now_us=now_us, for_s=wish.for_s)
 
 
 def record_of(by: By) -> dict[str, str]:

@@ -79,6 +79,11 @@ class Operations:
         """Return one room, or None where no such wave is configured."""
         return self._rooms.get(wave_id)
 
+    @property
+    def process(self) -> str:
+        """Return the name of this process in the table of processes."""
+        return self._condition.process
+
     def waves(self) -> list[Wave]:
         """Return all waves."""
         return [room.wave for room in self._rooms]

@@ -84,6 +84,8 @@ CATALOGUE: Mapping[str, Entry] = {
     "policy-invalid": Entry(422, "Kebijakan tidak valid", "Policy invalid", "Tidak ada yang diubah.", "Nothing was changed."),
     "revision-stale": Entry(412, "Revisi usang", "Revision stale", "Kebijakan sudah diubah; baca lagi.", "The policy has changed; read it again."),
     "revision-missing": Entry(428, "Revisi tidak disebut", "Revision missing", "Kirim If-Match dengan revisi yang dibaca.", "Send If-Match with the revision you read."),
+    "settings-invalid": Entry(422, "Pengaturan tidak valid", "Settings invalid", "Tidak ada yang dimulai ulang.", "Nothing was restarted."),
+    "not-supervised": Entry(409, "Tidak ada pengawas", "Not supervised", "Proses ini tidak dijalankan oleh gateway up.", "This process is not kept by gateway up: restart it as it was started."),
     # we ourselves
     "redis-unavailable": Entry(503, "Sedang ramai", "Busy right now", f"{_SAFE_ID} Coba lagi sebentar lagi.", f"{_SAFE_EN} Try again in a moment."),
     "outcome-unknown": Entry(503, "Jawaban belum pasti", "Outcome unknown", _REPEAT_ID, _REPEAT_EN),

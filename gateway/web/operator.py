@@ -27,6 +27,7 @@ from gateway.web.desk import ABOUT, REASON_CHARACTERS_MAX, WHO, About, json_resp
 from gateway.web.letters import LettersDesk
 from gateway.web.policies import PolicyHandlers
 from gateway.web.problems import STYLE, Problem, ProblemStyle, problem_middleware
+from gateway.web.renewal import Renewal, RenewalDesk
 from gateway.web.security import security_middleware
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -80,6 +81,7 @@ class Services:
     steward: Steward
     rooms: Rooms
     port: RoomPort
+    renewal: Renewal | None = None  # None: nobody would follow this process
 
 
 def operator_app(
@@ -110,6 +112,7 @@ def _routes(
     desk = Desk(services.operations, render_metrics)
     policies = PolicyHandlers(services.rooms, services.policies)
     letters = LettersDesk(services.letters, services.rooms)
+    renewal = RenewalDesk(services.renewal, services.policies, services.operations.process)
     console = Console(door, services.rooms, services.port, services.steward)
     handlers: Mapping[str, Mapping[str, Handler]] = {
         "/": {"GET": console.page},
@@ -129,6 +132,7 @@ def _routes(
         "/v1/dead-letters": {"GET": letters.dead},
         "/v1/dead-letters/retry": {"POST": letters.retry},
         "/v1/reconciliation": {"POST": letters.reconcile},
+        "/v1/reload": {"POST": renewal.reload},
     }
     for path, methods in handlers.items():
         for method, handler in methods.items():

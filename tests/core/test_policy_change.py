@@ -83,22 +83,22 @@ def test_another_closing_is_confirmed_by_the_name_of_the_wave_even_before_anybod
 
 
 @pytest.mark.parametrize(
-    ("now_us", "after_us", "phase", "timed", "told"),
+    ("now_us", "after_us", "phase", "for_s", "told"),
     [
-        (99, 200, Phase.OPEN, False, None),
-        (99, 99, Phase.OPEN, False, None),
-        (99, 50, Phase.PREQUEUE, False, None),  # earlier than it was to be
-        (100, 200, Phase.OPEN, False, "the wave has closed"),  # no tick has seen it yet
-        (99, 200, Phase.CLOSED, False, "the wave has closed"),  # the clock was set back
-        (99, 200, Phase.OPEN, True, "is for good"),
-        (99, 99 - AGO_US_MAX, Phase.OPEN, False, None),
-        (99, 98 - AGO_US_MAX, Phase.OPEN, False, "lies in the past"),
+        (99, 200, Phase.OPEN, None, None),
+        (99, 99, Phase.OPEN, None, None),
+        (99, 50, Phase.PREQUEUE, None, None),  # earlier than it was to be
+        (100, 200, Phase.OPEN, None, "the wave has closed"),  # no tick has seen it yet
+        (99, 200, Phase.CLOSED, None, "the wave has closed"),  # the clock was set back
+        (99, 200, Phase.OPEN, 60, "is for good"),
+        (99, 99 - AGO_US_MAX, Phase.OPEN, None, None),
+        (99, 98 - AGO_US_MAX, Phase.OPEN, None, "lies in the past"),
     ],
 )
 def test_a_closing_is_moved_until_it_has_come_and_never_back_by_itself(
-    now_us: int, after_us: int, phase: Phase, timed: bool, told: str | None
+    now_us: int, after_us: int, phase: Phase, for_s: int | None, told: str | None
 ) -> None:
-    found = closing_violation(100, after_us, phase, now_us=now_us, timed=timed)
+    found = closing_violation(100, after_us, phase, now_us=now_us, for_s=for_s)
     assert found is None if told is None else found is not None and told in found.detail
 
 

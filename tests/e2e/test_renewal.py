@@ -12,7 +12,9 @@ from functools import partial
 
 import aiohttp
 import pytest
+from click.testing import CliRunner
 
+from gateway.ctl import ctl
 from tests.gateways import RunningGateway, a_gateway
 from tests.support import wait_for, wait_until
 
@@ -94,14 +96,14 @@ async def test_i60_all_processes_are_renewed_under_load_and_no_request_fails(
     with a_gateway(opens_at="+2s", quota=10_000, rate_per_s=1.0, burst=1) as gateway:
         async with loaded(gateway) as load:
             for renewed in range(1, rounds + 1):
-                before = {*gateway.children("gateway serve"), *gateway.children("gateway deliver")}
+                before = processes(gateway)
                 gateway.signal(signal.SIGUSR1)
                 await wait_until(
                     partial(has_said, gateway, RENEWED, renewed),
                     timeout_s=60,
                     what="all are renewed",
                 )
-                after = {*gateway.children("gateway serve"), *gateway.children("gateway deliver")}
+                after = processes(gateway)
                 assert len(after) == len(before) == 3
                 assert not after & before
         assert load.failures == []
@@ -119,6 +121,32 @@ async def test_a_killed_door_resets_nobody_who_has_not_been_taken_yet() -> None:
             url = f"{gateway.public_url}/v1/waves/{gateway.wave}/board"
             answers = await asyncio.gather(*(session.get(url) for _ in range(50)))
         assert {answer.status for answer in answers} == {200}
+
+
+def test_a_reload_is_asked_for_by_an_operator_and_done_when_it_says_so() -> None:
+    with a_gateway(opens_at="+50m") as gateway:
+        before = processes(gateway)
+        words = ["config", "reload", "--reason", "x", "--json"]
+        environ = {
+            "GATEWAY_CTL_URL": gateway.operator_url,
+            "GATEWAY_CTL_CREDENTIAL_FILE": str(gateway.credential_file),
+        }
+        result = CliRunner().invoke(ctl, words, env=environ)
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["renewed"] == len(before) == 3
+        assert len(processes(gateway) - before) == 3  # the last one may still finish
+        wait_for(lambda: has_said(gateway, RENEWED), what="all are renewed")
+        after = processes(gateway)
+        settings = gateway.folder / "gateway.toml"
+        settings.write_text(settings.read_text() + "[nonsense]\n")
+        refused = CliRunner().invoke(ctl, words, env=environ)
+        assert refused.exit_code == 2
+        assert "nonsense" in refused.stderr
+        assert processes(gateway) == after
+
+
+def processes(gateway: RunningGateway) -> set[int]:
+    return {*gateway.children("gateway serve"), *gateway.children("gateway deliver")}
 
 
 def has_said(gateway: RunningGateway, words: str, times: int = 1) -> bool:

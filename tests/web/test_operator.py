@@ -519,3 +519,15 @@ async def test_the_audit_can_be_narrowed_to_one_wave(house: OperatorsHouse, desk
     assert {record["wave"] for record in every["records"]} == {"wave-1", "wave-2"}
     _, one, _ = await desk.ask("GET", "/v1/audit?wave=wave-2")
     assert [record["who"] for record in one["records"]] == ["budi"]
+
+
+async def test_a_process_that_nobody_keeps_is_not_renewed(
+    house: OperatorsHouse, client: Client
+) -> None:
+    headers = {"Authorization": f"Bearer {house.credentials[Role.ADMIN]}"}
+    async with client.post("/v1/reload", json={"now": True}, headers=headers) as answer:
+        assert (answer.status, code(await answer.json())) == (422, "policy-invalid")
+    house.renewal = None
+    alone = TestClient(TestServer(house.app()))
+    async with alone, alone.post("/v1/reload", json={}, headers=headers) as answer:
+        assert (answer.status, code(await answer.json())) == (409, "not-supervised")
