@@ -165,8 +165,7 @@ async def serve(
             redis.rooms,
             supervisor(settings, config),
         )
-        key = secrets.console
-        behind = operator_app(desk, operators, render, metrics, style, console_key=key)
+        behind = operator_app(desk, operators, render, metrics, style, console_key=secrets.console)
         operator = await _site(settings.operator, behind)
         async with running(
             ticker.run,
@@ -180,11 +179,15 @@ async def serve(
             settle_heap()
             ready()
             await told_to_stop.wait()
-            condition.draining = True
-            await asyncio.sleep(settings.serve.unready_s)  # until the balancers know
-            await public.close(settings.serve.drain_s)
+            await _drain(settings, public, condition)
         await operator.close(1.0)
     metrics.close()
+
+
+async def _drain(settings: Settings, public: Site, condition: Condition) -> None:
+    condition.draining = True
+    await asyncio.sleep(settings.serve.unready_s)  # until the balancers know
+    await public.close(settings.serve.drain_s)
 
 
 def _ticker(settings: Settings, redis: Redis, rooms: Rooms, metrics: Metrics) -> Ticker:
