@@ -106,7 +106,7 @@ async def redis_adapters(
     url, prefix, fences = settings.redis.url, settings.redis.prefix, Fences()
     redis = Redis(
         rooms=RedisRooms(url, prefix, fences),
-        intake=RedisIntake(url, prefix, fences),
+        intake=RedisIntake(url, prefix, fences, lambda: condition.may_lose),
         policies=RedisPolicies(url, prefix),
         processes=RedisProcesses(url, prefix),
         recovery=RedisRecovery(url, prefix, fences),

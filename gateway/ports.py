@@ -123,8 +123,8 @@ class RoomPort(Protocol):
     async def claim(self, wave: Wave, number: int, position: int) -> Claimed | NotYet | Ended:
         """Take a token and issue a pass, or say how long to wait."""
 
-    async def look(self, wave: Wave, number: int, position: int | None) -> Standing:
-        """Say how a visitor stands; one below ``called`` is noted as there."""
+    async def look(self, wave: Wave, number: int) -> Standing:
+        """Say how a visitor stands. Changes nothing."""
 
     async def leave(self, wave: Wave, number: int, position: int | None) -> Ended:
         """End the ticket, releasing its pass; ``REGISTERED`` when there is nothing left to leave.

@@ -85,7 +85,7 @@ class StagedRoom:
             return NotYet("called", CALLED_US)
         return Claimed(1, self._now_us + TURN_US, new=False)
 
-    async def look(self, wave: Wave, number: int, position: int | None) -> Standing:
+    async def look(self, wave: Wave, number: int) -> Standing:
         standing = STATES[wave.id].standing or Standing("called")
         expires_at_us = self._now_us + TURN_US
         return replace(standing, expires_at_us=expires_at_us, receipt=receipt_of(wave.id))

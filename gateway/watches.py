@@ -48,6 +48,7 @@ async def check_safety(safety: RedisSafety, condition: Condition, *, unsafe_ok: 
                 fault = Fault("redis.url", "", f"no answer within {REDIS_WAIT_S:g} s: {error}")
                 raise ConfigurationError(fault) from error
             await asyncio.sleep(REDIS_PROBE_S)
+    condition.unsafe_ok = unsafe_ok
     if findings and not unsafe_ok:
         raise ConfigurationError(*(Fault("redis", "", str(finding)) for finding in findings))
     if findings:
@@ -56,7 +57,7 @@ async def check_safety(safety: RedisSafety, condition: Condition, *, unsafe_ok: 
 
 
 async def watch_safety(safety: RedisSafety, condition: Condition, stop: asyncio.Event) -> None:
-    """Keep looking: a Redis that loses its promise in mid-run makes this process not accepting."""
+    """Keep looking: on a Redis that loses its promise in mid-run nothing is acknowledged any more."""
 
     async def look() -> None:
         findings = await safety.findings()

@@ -63,7 +63,7 @@ def is_nik(text: str) -> bool:
     if province not in PROVINCES or "00" in (regency, district) or serial == "0000":
         return False
     day, month, year = int(text[6:8]), int(text[8:10]), int(text[10:12])
-    return _is_date(day % WOMEN_DAY_OFFSET if day > WOMEN_DAY_OFFSET else day, month, year)
+    return _is_date(day - WOMEN_DAY_OFFSET if day > WOMEN_DAY_OFFSET else day, month, year)
 
 
 def _is_date(day: int, month: int, year: int) -> bool:

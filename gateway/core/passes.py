@@ -124,15 +124,13 @@ def _issue(room: Room, number: int, position: int) -> Answer:
     return Answer("issued", serial=held.serial, instant_us=_instant(room, held))
 
 
-def look(room: Room, number: int, position: int | None) -> Answer:
-    """Say how a visitor stands, and note that one who may claim is there."""
+def look(room: Room, number: int) -> Answer:
+    """Say how a visitor stands. Changes nothing: a place is kept free by claiming, not by looking."""
     ending = _ending(room, number)
     if ending:
         return Answer(ending, receipt=room.spent[number][0] if number in room.spent else "")
     held = room.passes.get(number)
     if held is None:
-        if position is not None and position < room.called:
-            mark_present(room, position)
         return Answer("called")
     return Answer(
         "admitted", serial=held.serial, instant_us=_instant(room, held), extensions=held.extensions

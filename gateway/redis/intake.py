@@ -4,7 +4,7 @@ Round trips: one per batch of registrations, and its reply leaves Redis after th
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.core.programme import Wave
@@ -33,9 +33,18 @@ BLOCK_MARGIN_S = 1.0
 class RedisIntake:
     """``IntakePort`` on one Redis or Valkey."""
 
-    def __init__(self, url: str, prefix: str, fences: Fences | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        prefix: str,
+        fences: Fences | None = None,
+        may_lose: Callable[
+            [], bool
+        ] = bool,  # whether this server may lose what it acknowledges: no
+    ) -> None:
         self._prefix = prefix
         self._fences = fences or Fences()
+        self._may_lose = may_lose
         self._accepts = Channel(url, deadline_s=ACCEPT_DEADLINE_S)
         self._lookups = Channel(url, deadline_s=0.5)
         self._reads = Channel(url, deadline_s=ACCEPT_DEADLINE_S)  # blocking reads wait on their own
@@ -45,6 +54,10 @@ class RedisIntake:
 
     async def accept(self, wave: Wave, registration: Registration) -> Accepted | Refusal:
         """Spend the pass and append the entry, acknowledged after the fsync."""
+        if self._may_lose():
+            raise PortUnavailableError(
+                "this Redis may lose what it acknowledges", retry_after_s=10.0
+            )
         batcher = self._batchers.get(wave.id)
         if batcher is None:
             batcher = self._batchers[wave.id] = self._accepting(wave)

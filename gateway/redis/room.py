@@ -42,7 +42,7 @@ class _Batchers:
 
     join: Batcher[None, Joined | NotOpen]
     claim: Batcher[tuple[int, int], Claimed | NotYet | Ended]
-    look: Batcher[tuple[int, int], Standing]
+    look: Batcher[tuple[int], Standing]
     leave: Batcher[tuple[int, int], Ended]
     extend: Batcher[tuple[int, int], int | ExtensionRefused]
 
@@ -86,9 +86,9 @@ class RedisRooms:
         """Take a token and issue a pass, or say how long to wait."""
         return await self._of(wave).claim.ask((number, position))
 
-    async def look(self, wave: Wave, number: int, position: int | None) -> Standing:
-        """Say how a visitor stands; one below ``called`` is there from now on."""
-        return await self._of(wave).look.ask((number, -1 if position is None else position))
+    async def look(self, wave: Wave, number: int) -> Standing:
+        """Say how a visitor stands. Changes nothing."""
+        return await self._of(wave).look.ask((number,))
 
     async def leave(self, wave: Wave, number: int, position: int | None) -> Ended:
         """End the ticket, releasing its pass."""
@@ -140,8 +140,8 @@ class RedisRooms:
             return joined
 
         def batcher(name: str, read: Callable[[Any], Any]) -> Batcher[Any, Any]:
-            async def send(batch: Sequence[tuple[int, int]]) -> list[Any]:
-                flat = [part for pair in batch for part in pair]
+            async def send(batch: Sequence[tuple[int, ...]]) -> list[Any]:
+                flat = [part for each in batch for part in each]
                 return [read(answer) for answer in await call(self._visits, name, flat)]
 
             return _batcher(send)

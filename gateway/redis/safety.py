@@ -12,6 +12,11 @@ WANTED = (
     ("appendonly", "yes", "CONFIG SET appendonly yes, and the same in the server's file"),
     ("appendfsync", "always", "CONFIG SET appendfsync always, and the same in the server's file"),
     (
+        "no-appendfsync-on-rewrite",
+        "no",
+        "CONFIG SET no-appendfsync-on-rewrite no, and the same in the server's file",
+    ),
+    (
         "maxmemory-policy",
         "noeviction",
         "CONFIG SET maxmemory-policy noeviction, and the same in the server's file",

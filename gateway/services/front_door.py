@@ -69,7 +69,7 @@ class FrontDoor:
 
     async def _has_ended(self, room: LiveRoom, held: Credential) -> bool:
         """Ask Redis: a place left a moment ago through another process is not known here yet."""
-        standing = await self._port.look(room.wave, held.number, room.position(held.number))
+        standing = await self._port.look(room.wave, held.number)
         return standing.state in {"left", "missed"}
 
     def board(self, room: LiveRoom) -> dict[str, Any]:
@@ -138,7 +138,7 @@ class FrontDoor:
     async def _called_place(self, room: LiveRoom, ticket: Credential) -> Place:
         moment, position = room.moment(), room.position(ticket.number)
         room.polls += 1
-        standing = await self._port.look(room.wave, ticket.number, position)
+        standing = await self._port.look(room.wave, ticket.number)
         state = standing.state
         if state == "called" and (moment.is_over or moment.snapshot.phase is Phase.PAUSED):
             state = moment.snapshot.phase.value

@@ -44,10 +44,16 @@ class Condition:
     draining: bool = False
     faults: tuple[str, ...] = ()  # of this process: it should get no traffic
     hazards: tuple[str, ...] = ()  # of its surroundings: what is accepted now may not be durable
+    unsafe_ok: bool = False  # and is accepted nevertheless
     shedding: Mapping[str, Any] = field(default_factory=dict)  # who is refused, and why
     traffic: Mapping[str, float] = field(default_factory=dict)  # a second, by what became of it
     fleet_traffic: Mapping[str, float] = field(default_factory=dict)  # of all processes
     notices: tuple[str, ...] = ()  # to be seen by every operator, such as a safeguard switched off
+
+    @property
+    def may_lose(self) -> bool:
+        """Whether nothing may be acknowledged: it might be lost, and nobody has said that it may."""
+        return bool(self.hazards) and not self.unsafe_ok
 
 
 @dataclass(frozen=True, slots=True)

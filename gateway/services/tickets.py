@@ -21,7 +21,7 @@ async def ticket(room: LiveRoom, port: RoomPort, number: int) -> dict[str, Any] 
     moment = room.moment()
     if number >= moment.snapshot.issued:
         return None
-    standing = await port.look(room.wave, number, None)
+    standing = await port.look(room.wave, number)
     position = room.position(number)
     state = standing.state
     if state == WAITING:

@@ -119,7 +119,7 @@ def _timed() -> tuple[Sequence[float], Sequence[float]]:
     ticks, claims = [], []
     with _room(MANY, called) as (_, scripts, later):
         late = dice.sample(range(called), LATE)
-        scripts.run("look", later(), [part for number in late for part in (number, number)])
+        scripts.run("claim", later(), [part for number in late for part in (number, number)])
         for _ in range(TIMES):
             seen = dice.sample(range(called, called + NEAR), 50)
             ticks.append(_ms(partial(scripts.run, "tick", later(), seen)))

@@ -56,7 +56,7 @@ class ScriptedRoom(Script):
         answer: Claimed | NotYet | Ended = self.play("claim")
         return answer
 
-    async def look(self, wave: Wave, number: int, position: int | None) -> Standing:
+    async def look(self, wave: Wave, number: int) -> Standing:
         answer: Standing = self.play("look")
         return answer
 

@@ -98,9 +98,7 @@ class Caller(threading.Thread):
                 self.told.issued.append((number, serial, at_us))
 
     def look(self, turn: int) -> None:
-        self.script(
-            "look", *[n for number in self.rng.sample(range(150), 4) for n in (number, number)]
-        )
+        self.script("look", *self.rng.sample(range(150), 4))
 
     def leave(self, turn: int) -> None:
         if self.held and self.rng.random() < 0.3:

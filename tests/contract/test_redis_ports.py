@@ -397,7 +397,7 @@ async def test_every_port_says_within_its_deadline_that_redis_is_away() -> None:
         lambda: rooms.tick(wave, []),
         lambda: rooms.join(wave),
         lambda: rooms.claim(wave, 0, 0),
-        lambda: rooms.look(wave, 0, 0),
+        lambda: rooms.look(wave, 0),
         lambda: rooms.leave(wave, 0, None),
         lambda: intake.accept(wave, registration),
         lambda: intake.find_receipt("p", "R"),
@@ -412,7 +412,12 @@ async def test_every_port_says_within_its_deadline_that_redis_is_away() -> None:
 
 @pytest.mark.parametrize(
     ("name", "bad"),
-    [("appendonly", "no"), ("appendfsync", "everysec"), ("maxmemory-policy", "allkeys-lru")],
+    [
+        ("appendonly", "no"),
+        ("appendfsync", "everysec"),
+        ("no-appendfsync-on-rewrite", "yes"),
+        ("maxmemory-policy", "allkeys-lru"),
+    ],
 )
 async def test_an_unsafe_server_is_found_out_with_its_cure(
     valkey_socket: Path, valkey_client: redis.Redis, name: str, bad: str

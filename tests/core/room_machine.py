@@ -146,12 +146,10 @@ class RoomMachine(RuleBasedStateMachine):
     def look(self, numbers: list[int]) -> None:
         answers = []
         for number in numbers:
-            answers.append(passes.look(self.room, number, self._place(number)))
+            answers.append(passes.look(self.room, number))
             self.model.looked(number, answers[-1])
-        places = [-1 if (place := self._place(n)) is None else place for n in numbers]
         rows = [[a.word, a.serial, a.instant_us, a.extensions, a.receipt] for a in answers]
-        pairs = zip(numbers, places, strict=True)
-        self.mirror("look", [part for pair in pairs for part in pair], rows)
+        self.mirror("look", numbers, rows)
 
     @rule(number=positions)
     def leave(self, number: int) -> None:

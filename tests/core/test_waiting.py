@@ -33,6 +33,7 @@ class Wave:
             passes.join(self.room)
         self.waiting = set(range(0, crowd, present_every))
         self.go_when_called: set[int] = set()
+        self.only_look: set[int] = set()  # from then on, and never claim
         self.called_us: dict[int, int] = {}
         self.issued_us: dict[int, int] = {}
         self.ask_us: dict[int, int] = {}
@@ -48,7 +49,10 @@ class Wave:
             slot = self.now_us // TICK_US % (interval_us // TICK_US)
             seen = [p for p in self.waiting if p < self.room.near and p % 100 == slot]
             called = room.tick(self.room, self.now_us, seen).called
-            self.waiting -= {p for p in self.go_when_called if p < called}
+            self.waiting -= {p for p in self.go_when_called | self.only_look if p < called}
+            for position in self.only_look:
+                if position < called:
+                    passes.look(self.room, position)
             for position in sorted(p for p in self.waiting if p < called):
                 if position not in self.called_us:
                     self.called_us[position] = self.now_us
@@ -143,6 +147,33 @@ def test_the_rate_is_kept_where_many_are_gone_when_called() -> None:
     assert low >= 196
     assert high <= 204
     assert wave.overtaken() == {}
+
+
+def looked_at_by_many() -> Wave:
+    """Lead a wave of whom every fifth only looks at its turn: three times as many as are called ahead."""
+    wave = Wave(1, LAUNCH, crowd=1_800)
+    wave.only_look = set(range(0, 1_800, 5))
+    return wave.run(60)
+
+
+def test_those_who_look_and_never_claim_hold_nobody_up() -> None:
+    """I-19, I-33: a page that waits for a press, a bot, a tab left open."""
+    low, high = looked_at_by_many().fullest()
+    assert low >= 196
+    assert high <= 204
+
+
+def test_a_look_that_kept_its_place_among_the_called_would_stop_the_wave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = passes.look
+
+    def look(of: Room, number: int) -> passes.Answer:
+        room.mark_present(of, number)
+        return looks(of, number)
+
+    monkeypatch.setattr(passes, "look", look)
+    assert looked_at_by_many().fullest()[0] < 100
 
 
 def test_a_whole_burst_kept_for_those_in_front_would_not_keep_it(

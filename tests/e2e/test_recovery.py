@@ -126,6 +126,33 @@ def test_a_lost_room_is_put_back_in_mid_launch(
         assert (status, problem["type"].rsplit("/", 1)[1]) == (409, "already-registered")
 
 
+def test_nothing_is_acknowledged_by_a_server_that_was_made_unsafe_until_it_is_safe_again(
+    server: OwnValkey,
+) -> None:
+    """F-6, I-2: found within ten seconds; each front door looks for itself."""
+    with a_gateway(rate_per_s=4.0, burst=1, redis_url=server.url, quota=30) as gateway:
+        (applicant,) = joined(gateway, range(1))
+        credential = gateway.credential_file.read_text().strip()
+        form = {"nik": nik(applicant.person), "name": "Dewi"}
+
+        def doubted_by_all() -> bool:
+            code, status = call(f"{gateway.operator_url}/v1/status", bearer=credential)
+            if code == 429:  # asked too often
+                return False
+            doors = [row["accepting"] for row in status["processes"] if "accepting" in row]
+            return len(doors) == 2 and not any(doors)
+
+        applicant.wait_for_turn()
+        applicant.claim()
+        with server.client() as client:
+            client.config_set("appendfsync", "everysec")
+            wait_for(doubted_by_all, timeout_s=25, what="all front doors know")
+            status, problem = call(applicant.url("registrations"), "POST", form, applicant.held)
+            assert (status, problem["type"].rsplit("/", 1)[1]) == (503, "redis-unavailable")
+            client.config_set("appendfsync", "always")
+        wait_for(lambda: applicant.register()[0] == 201, timeout_s=25, what="it is taken in again")
+
+
 def test_a_server_started_again_with_all_it_had_is_trusted_within_seconds(
     server: OwnValkey,
 ) -> None:

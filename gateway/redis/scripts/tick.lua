@@ -1,7 +1,7 @@
 -- tick: note who checked in, put expired passes back, move `called`; say how the room stands.
 --
 -- ARGV[2…]  positions that checked in since the caller's last tick, each >= 0; those called meanwhile are
---           passed over, for they may have claimed: `look` and `claim` note them
+--           passed over, for they may have claimed: `claim` notes them
 -- returns   {epoch, phase, now_us, furthest_us, clock_us, prequeue_at_us, opens_at_us, closes_at_us, revision, issued,
 --            cohort, called, near, stock, admitted, outstanding, accepted, recorded, ended, backlog,
 --            missing, rate_milli_per_s (in force), oldest_us, form_us, beacon}
