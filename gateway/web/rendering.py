@@ -32,7 +32,7 @@ RECEIPT_REFRESH_S = 3
 _LOOKS: Mapping[str, Sequence[str]] = {"wave.html": ("style",)}  # the others need more
 _SCRIPTS: Mapping[str, Sequence[str]] = {
     "wave.html": ("common", "room"),
-    "draw.html": ("common", "draw", "proof"),
+    "draw.html": ("common", "keep", "draw", "proof"),
     "receipt.html": ("print",),
 }
 _WITH_FILE = frozenset({"wave.html"})

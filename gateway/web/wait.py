@@ -29,7 +29,7 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 SLOWER = 2.0  # a page without script costs a whole page: it asks half as often
 REFRESH_S_MIN = 3
 # Only one's own turn and receipt are at home here; the rest has a page that needs no person.
-SCRIPTS: Mapping[str, Sequence[str]] = {"admitted": ("common", "form"), "registered": ()}
+SCRIPTS: Mapping[str, Sequence[str]] = {"admitted": ("common", "keep", "form"), "registered": ()}
 
 
 class WaitingRoom:

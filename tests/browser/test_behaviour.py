@@ -21,6 +21,8 @@ Notification.requestPermission = function () {
   told.push('asked'); Notification.permission = 'granted'; return Promise.resolve('granted');
 };
 """
+# What a WebView does whose app has left DOM storage off.
+KEEPS_NOTHING = "Object.defineProperty(window, 'sessionStorage', { value: null })"
 
 
 @pytest.fixture(scope="module")
@@ -263,6 +265,12 @@ def test_a_position_other_than_the_drawn_one_is_told(page: Page, preview_url: st
     expect(page.locator("#result")).to_have_text(SAYS("draw.wrong"))
 
 
+def test_a_browser_that_keeps_nothing_checks_the_draw(page: Page, preview_url: str) -> None:
+    page.add_init_script(KEEPS_NOTHING)
+    page.goto(f"{preview_url}/waves/prequeue/draw")
+    expect(page.locator("#result")).to_have_text(SAYS("draw.wait"))
+
+
 # --- the form ---------------------------------------------------------------------------------------
 
 
@@ -342,19 +350,28 @@ def test_a_second_press_sends_nothing_twice(page: Page, preview_url: str) -> Non
     sent: list[str] = []
     page.on("request", lambda r: sent.append(r.url) if r.url.endswith("/registrations") else None)
     open_form(page, preview_url)
-    fill(
-        page,
-        nik=nik(7),
-        family_card=nik(8),
-        name="Dewi",
-        birth_date="1990-04-11",
-        mobile="081234567890",
-    )
-    page.select_option("#province", "ID-JB")
+    fill_all(page)
     with page.expect_event("load"):  # on to the receipt; here, to the same page
         page.dblclick(f"button:has-text('{SAYS('button.send')}')")
     assert len(sent) == 1
     expect(page.locator("#name")).to_have_value("")  # nothing is kept any more
+
+
+def fill_all(page: Page) -> None:
+    fill(page, nik=nik(7), family_card=nik(8), name="Dewi", birth_date="1990-04-11")
+    fill(page, mobile="081234567890")
+    page.select_option("#province", "ID-JB")
+
+
+def test_a_browser_that_keeps_nothing_leads_on_to_the_receipt_all_the_same(
+    page: Page, preview_url: str
+) -> None:
+    page.add_init_script(KEEPS_NOTHING)
+    open_form(page, preview_url)
+    fill_all(page)
+    with page.expect_event("load"):  # on to the receipt; here, to the same page
+        press_send(page)
+    expect(page.locator("#errors")).to_be_hidden()
 
 
 def test_the_time_left_is_told_and_its_end_keeps_the_answers(page: Page, preview_url: str) -> None:

@@ -7,9 +7,6 @@ function lost(error) {
   fail(t('offline.form'));
 }
 function fail(text) { put('errors', text); $('errors').focus(); }
-function store(name, value) { /* private mode keeps nothing */
-  try { return value === undefined ? sessionStorage.getItem(name) : sessionStorage.setItem(name, value); } catch (_) { return null; }
-}
 function hm(iso) { return iso.slice(11, 16).replace(':', P.colon); }
 function each(act) { Array.prototype.forEach.call(form.querySelectorAll('[data-kind]'), act); }
 function digits(text) { return text.replace(/[\s.\-]/g, ''); }
@@ -46,7 +43,7 @@ function send() {
   return call('POST', api + 'registrations', JSON.stringify(read(true))).then(function (a) {
     put('sending', '');
     if (a.status === 201) {
-      sessionStorage.removeItem(kept); sessionStorage.removeItem(P.wave);
+      store(kept, null); store(P.wave, null);
       go(page + '/wait');
       return new Promise(function () { /* leaving: until the new page is there, nothing can be pressed again */ });
     }
