@@ -78,6 +78,13 @@ def inside(
     return view | {"message": place["message"], "poll_s": float(place["poll_s"])}
 
 
+def refilled(texts: Texts, reason: str) -> View:
+    """Return the form's page for what could not be taken in; how its visitor stands is not known."""
+    title = texts["form.title"]
+    shown = {"state": "refilled", "title": title, "tab": title, "big": "", "lines": []}
+    return shown | {"buttons": [], "message": "", "poll_s": 0.0, "reason": reason}
+
+
 def _simple(state: str, texts: Texts) -> View:
     line = texts.get(f"{state}.text", "")
     return {

@@ -9,17 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.core.look import Look
 from gateway.core.receipts import make
 from gateway.core.snapshot import Phase
-from gateway.ports import Standing
+from gateway.ports import OutcomeUnknownError, PortUnavailableError, Refusal, Standing
 from gateway.preview_house import preview_app
 from gateway.preview_states import STATES
 from gateway.programmes import load_programmes
 from gateway.web.facts import DRAW_TEXTS, FORM_TEXTS, ROOM_TEXTS, WAIT_TEXTS
+from gateway.web.problems import STYLE, Problem, ProblemStyle, problem_middleware
 from gateway.web.rendering import Pages
 from gateway.web.texts import LANGUAGES, speech
 from tests.web import house
@@ -229,6 +230,82 @@ async def test_errors_of_the_form_without_script_stand_beside_their_fields(
     assert 'value="Dewi"' in text
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [Refusal.BACKLOG_FULL, PortUnavailableError("redis"), OutcomeUnknownError("redis")],
+    ids=["backlog-full", "redis-unavailable", "outcome-unknown"],
+)
+async def test_a_form_without_script_that_could_not_be_taken_in_comes_back_with_its_answers(
+    client: Client, a_house: house.House, answer: object
+) -> None:
+    a_house.intake.answers["accept"] = answer
+    # Where Redis is away, how the visitor stands cannot be asked either.
+    a_house.room.answers["look"] = PortUnavailableError("redis")
+    refused = await _send_form(client, a_house)
+    assert refused.status == 503
+    await _assert_typed_again(refused)
+
+
+async def test_a_form_without_script_that_was_sent_too_often_comes_back_with_its_answers(
+    client: Client, a_house: house.House
+) -> None:
+    a_house.intake.answers["accept"] = Refusal.BACKLOG_FULL
+    for _ in range(20):
+        refused = await _send_form(client, a_house)
+        if refused.status == 429:
+            break
+    assert refused.status == 429
+    await _assert_typed_again(refused)
+
+
+async def _send_form(client: Client, a_house: house.House) -> ClientResponse:
+    return await client.post(
+        "/waves/wave-1/wait?lang=en",
+        data={"action": "register", "nik": house.NIK, "name": 'Dewi "A"', "email": ""},
+        cookies={"ticket.wave-1": a_house.ticket(5), "pass.wave-1": a_house.pass_(5)},
+        headers={"Accept": "text/html"},
+    )
+
+
+async def _assert_typed_again(refused: ClientResponse) -> None:
+    text = await refused.text()
+    assert "Refresh" not in refused.headers  # it would ask for an empty form
+    assert f'value="{house.NIK}"' in text
+    assert 'value="Dewi &#34;A&#34;"' in text
+    again = f"Send them again in {refused.headers['Retry-After']} seconds."
+    assert again in text.split('<form id="form"')[0]  # the reason stands on top
+    assert 'action="/waves/wave-1/wait?lang=en"' in text
+
+
+async def test_a_problem_of_a_wave_leads_back_to_it_in_the_same_language(
+    client: Client, a_house: house.House
+) -> None:
+    a_house.intake.answers["accept"] = Refusal.PASS_USED
+    refused = await _send_form(client, a_house)
+    assert refused.status == 409
+    assert 'href="/waves/wave-1/wait?lang=en"' in await refused.text()
+    assert 'href="/?lang=en"' in await refused.text()
+    unknown = await client.get("/waves/nowhere/wait", headers={"Accept": "text/html"})
+    assert "nowhere" not in await unknown.text()
+
+
+async def test_what_was_refused_unread_is_sent_again_by_a_reload_not_by_a_refresh() -> None:
+    async def shed(request: web.Request) -> web.Response:
+        raise Problem("overloaded")
+
+    app = web.Application(middlewares=[problem_middleware])
+    app[STYLE] = ProblemStyle(render=Pages(()).problem)
+    app.router.add_route("*", "/waves/wave-1/wait", shed)
+    async with TestClient(TestServer(app)) as client:
+        page, headers = "/waves/wave-1/wait?lang=en", {"Accept": "text/html"}
+        asked = await client.get(page, headers=headers)
+        sent = await client.post(page, headers=headers, data={"action": "register"})
+        text = await sent.text()
+    assert asked.headers["Refresh"] == asked.headers["Retry-After"]
+    assert "Refresh" not in sent.headers
+    assert "then reload this page: the same is sent again." in text
+
+
 async def test_a_receipt_is_found_by_its_reference_and_a_slip_is_told(client: Client) -> None:
     receipt = make(bytes(16))
     typed = f" {receipt[:4]}-{receipt[4:].lower()} "
@@ -297,7 +374,7 @@ async def test_a_ticket_that_is_not_ours_is_forgotten_or_its_holder_could_never_
 
 
 def test_personal_texts_are_escaped() -> None:
-    body = Pages(()).html("problem.html", "en", title="<script>", text="a & b", refresh_s=0)
+    body = Pages(()).html("problem.html", "en", title="<script>", text="a & b", back="")
     assert b"<script>" not in body
     assert b"&lt;script&gt;" in body
 
