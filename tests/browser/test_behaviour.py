@@ -53,6 +53,16 @@ def visit(page: Page, preview_url: str, state: str) -> None:
     expect(page.locator("#actions button, #form").first).to_be_attached()
 
 
+def change(page: Page, document: str, **changes: object) -> None:
+    """Have the API answer with a document that says otherwise."""
+
+    def answer(route: Route) -> None:
+        real = route.fetch()
+        route.fulfill(response=real, json=real.json() | changes)
+
+    page.route(f"**/{document}", answer)
+
+
 def open_form(page: Page, preview_url: str) -> None:
     visit(page, preview_url, "admitted")
     page.click(f"button:has-text('{SAYS('button.claim')}')")
@@ -82,6 +92,24 @@ def test_the_page_asks_when_the_server_says_and_not_before(
     assert asked == []
     with page.expect_response("**/board"):
         page.clock.run_for(122_000)
+
+
+def test_a_wave_that_is_over_is_asked_about_no_sooner_than_told(
+    page: Page, preview_url: str, asked: list[str]
+) -> None:
+    page.clock.install()
+    change(page, "board", poll_s=300)
+    visit_over(page, preview_url)
+    asked.clear()
+    page.clock.run_for(250_000)
+    assert asked == []
+    with page.expect_response("**/board"):
+        page.clock.run_for(100_000)
+
+
+def visit_over(page: Page, preview_url: str) -> None:
+    page.goto(f"{preview_url}/waves/full?lang=en")
+    expect(page.locator("h1")).to_have_text(SAYS.fill("full.title", {"wave": "Wave 1"}))
 
 
 def test_updates_can_be_stopped_and_go_on_at_a_press(
@@ -150,6 +178,26 @@ def test_who_is_not_taken_is_told_so_however_late_the_words_come(
     assert "tickets" not in asked
 
 
+def test_a_join_that_is_refused_is_tried_once_more_and_then_told(
+    page: Page, preview_url: str
+) -> None:
+    sent: list[str] = []
+    refusal = {"title": "Invalid ticket", "detail": "Not of this wave.", "type": "x/ticket-invalid"}
+
+    def refuse(route: Route) -> None:
+        sent.append(route.request.url)
+        route.fulfill(status=403, json=refusal)
+
+    page.route("**/tickets", refuse)
+    page.clock.install()
+    visit(page, preview_url, "open")
+    page.click(f"button:has-text('{SAYS('button.join')}')")
+    expect(page.locator("#note")).to_have_text("Invalid ticket. Not of this wave.")
+    page.clock.run_for(10_000)
+    expect(page.locator("#note")).to_be_visible()
+    assert len(sent) == 2
+
+
 @pytest.mark.parametrize("moved", [{"closes_at": "2020-04-20T16:00"}, {}])
 def test_a_closing_that_was_moved_is_told_by_a_new_page(
     page: Page, preview_url: str, moved: dict[str, str]
@@ -191,6 +239,23 @@ def test_who_listens_is_told_whole_sentences_once_a_minute_and_what_is_urgent_at
     assert live.inner_text() == "later"
     page.evaluate("say('now', true)")
     assert live.inner_text() == "now"
+
+
+@pytest.mark.parametrize("state", ["paused", "full", "closed", "called"])
+def test_who_listens_is_told_a_changed_state_at_once(
+    page: Page, preview_url: str, state: str
+) -> None:
+    visit(page, preview_url, "waiting")
+    live = page.locator("#live[role=status]")
+    expect(live).to_contain_text(SAYS("waiting.title"))
+    change(page, "board", phase="open" if state == "called" else state, near=130_000)
+    change(page, "place", state=state)
+    page.route(
+        "**/pass",
+        lambda route: route.fulfill(status=202, json={"state": "called", "retry_in_ms": 60_000}),
+    )
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(live).to_contain_text(SAYS.fill(f"{state}.title", {"wave": "Wave 1"}))
 
 
 def test_a_notification_is_asked_for_after_a_tap_only(page: Page, preview_url: str) -> None:

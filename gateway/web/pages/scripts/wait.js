@@ -62,11 +62,21 @@ var wait = (function () {
   return { from: from, show: show, tell: tell };
 }());
 if (shown === 'shut') { later(0, 0); } /* shown before its words had come */
-/* Who sees a wave close at another time than its page was made with needs the words of today's. */
+/* Whoever may not join is told why, and has time to read it. */
+(function (plainly) {
+  window.refused = function (a) {
+    var outside = !joined;
+    plainly(a);
+    if (outside && a.status === 403) { put('note', a.data.title + '. ' + a.data.detail); later(30, 0.3); }
+  };
+}(refused));
+/* What shows beside a state. Who sees a wave close at another time than its page was made with needs the
+   words of today's. */
 (function (plainly) {
   window.show = function (state, more, buttons) {
     var isEnd = state === 'closed' && shown && shown !== state;
     plainly(state, more, buttons);
+    $('bar').hidden = state !== 'waiting' || !$('bar').value;
     if (isEnd) {
       call('GET', api + 'board').then(function (a) {
         if (a.status === 200 && a.data.closes_at.slice(0, 16) !== t('closes_at')) { location.reload(); }
