@@ -69,7 +69,7 @@ class Pages(Sheets):
         says = speech(language).for_programme(room.programme)
         key = ("wait.js", room.wave.id, language, *facts.fixed(room, rooms, says).values())
         if key not in self._documents:
-            body = facts.wait_texts(room, rooms, says) + assets.script("draw", "wait")
+            body = facts.wait_texts(room, rooms, says) + assets.script("keep", "draw", "wait")
             kept = {"Cache-Control": CACHE_SCRIPT, "Vary": "Accept-Language, Accept-Encoding"}
             self._documents[key] = make_document(body.encode(), "text/javascript", kept)
         return self._documents[key]

@@ -428,6 +428,31 @@ def fill_all(page: Page) -> None:
     page.select_option("#province", "ID-JB")
 
 
+@pytest.mark.parametrize("end", ["refused", "left on the form", "left while waiting"])
+def test_nobody_after_one_on_the_same_phone_finds_the_answers(
+    page: Page, preview_url: str, end: str
+) -> None:
+    page.on("dialog", lambda dialog: dialog.accept())
+    open_form(page, preview_url)
+    fill(page, name="Dewi")
+    assert "Dewi" in page.evaluate("JSON.stringify(sessionStorage)")
+    if end == "refused":
+        refusal = {"title": "Pass used", "detail": "", "type": "x/pass-used"}
+        page.route("**/registrations", lambda route: route.fulfill(status=409, json=refusal))
+        press_send(page)
+        expect(page.locator("#errors")).to_be_focused()
+    elif end == "left on the form":
+        page.route("**/wait?*", lambda route: route.fulfill(body="left"))
+        with page.expect_event("load"):
+            page.click("#leave")
+    else:
+        change(page, "place", state="left")
+        page.goto(f"{preview_url}/waves/admitted?lang=en")
+        expect(page.locator("h1")).to_have_text(SAYS("left.title"))
+        page.wait_for_load_state()
+    assert "Dewi" not in page.evaluate("JSON.stringify(sessionStorage)")
+
+
 def test_a_browser_that_keeps_nothing_leads_on_to_the_receipt_all_the_same(
     page: Page, preview_url: str
 ) -> None:

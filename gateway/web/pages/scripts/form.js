@@ -49,6 +49,7 @@ function send() {
     }
     if (a.status === 422) { return wrong(a.data.errors || []); }
     fail((a.data.title || t('offline.form')) + '. ' + (a.data.detail || ''));
+    if (a.status === 409) { store(kept, null); } /* the phone may be another's next */
     if (a.status === 410 || a.status === 401) { P.until = P.at; minutes(); }
   }, function (e) { put('sending', ''); throw e; });
 }
@@ -100,6 +101,8 @@ if ($('extend')) {
     });
   });
 }
-$('leave').onclick = function (e) { if (!confirm(t('leave.sure'))) { e.preventDefault(); } };
+$('leave').onclick = function (e) {
+  if (confirm(t('leave.sure'))) { store(kept, null); } else { e.preventDefault(); }
+};
 minutes();
 setInterval(minutes, 5000);

@@ -19,13 +19,10 @@ var wait = (function () {
   }
   /* Nobody is moved back by whom it happens to ask; the bar needs where it began. */
   function least(p) {
-    var before;
-    try {
-      before = (sessionStorage.getItem(P.wave) || '').split('-');
-      if (+before[0] !== p.number) { before = [p.number, p.ahead, p.ahead]; }
-      before[1] = Math.min(p.ahead, before[1]);
-      sessionStorage.setItem(P.wave, before.join('-'));
-    } catch (_) { before = [0, p.ahead, p.ahead]; } /* private mode */
+    var before = (store(P.wave) || '').split('-');
+    if (+before[0] !== p.number) { before = [p.number, p.ahead, p.ahead]; }
+    before[1] = Math.min(p.ahead, before[1]);
+    store(P.wave, before.join('-'));
     $('bar').value = 1 - before[1] / before[2] || 0;
     return before[1];
   }
@@ -70,17 +67,22 @@ if (shown === 'shut') { later(0, 0); } /* shown before its words had come */
     if (outside && a.status === 403) { put('note', a.data.title + '. ' + a.data.detail); later(30, 0.3); }
   };
 }(refused));
-/* What shows beside a state. Who sees a wave close at another time than its page was made with needs the
+/* What goes with a state. Who sees a wave close at another time than its page was made with needs the
    words of today's. */
 (function (plainly) {
+  function beside(state) {
+    if (state === 'left') { store('form.' + P.wave, null); } /* the phone may be another's next */
+    $('bar').hidden = state !== 'waiting' || !$('bar').value;
+  }
   window.show = function (state, more, buttons) {
     var isEnd = state === 'closed' && shown && shown !== state;
     plainly(state, more, buttons);
-    $('bar').hidden = state !== 'waiting' || !$('bar').value;
+    beside(state);
     if (isEnd) {
       call('GET', api + 'board').then(function (a) {
         if (a.status === 200 && a.data.closes_at.slice(0, 16) !== t('closes_at')) { location.reload(); }
       }, function () { /* the rest is told all the same */ });
     }
   };
+  beside(shown); /* before this script had come */
 }(show));
