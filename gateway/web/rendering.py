@@ -19,12 +19,12 @@ from gateway.web import assets, facts
 from gateway.web.documents import Document, make_document
 from gateway.web.negotiation import language_of
 from gateway.web.problems import Refused
+from gateway.web.receipt_views import receipt_poll_s, state_of
 from gateway.web.sheets import HTML, Sheets
 from gateway.web.texts import Speech, speech
 
 CACHE = "public, max-age=10"
 CACHE_SCRIPT = "public, max-age=300"
-RECEIPT_REFRESH_S = 3
 _WAVE = re.compile(r"(?:/v1)?/waves/([a-z0-9-]{1,64})(?:/|$)")
 
 
@@ -104,7 +104,8 @@ class Pages(Sheets):
         """Return a receipt's page: its reference, what became of it, and its address as QR code."""
         says = speech(language_of(request)).for_programme(room.programme)
         zone, values = room.programme.zone, {"wave": facts.wave_name(room, says)}
-        state = record.state if record.state in {"received", "recorded"} else "rejected"
+        state, poll_s = state_of(record), round(receipt_poll_s(room, record))
+        automatic = poll_s > 0 and request.query.get("auto") != "0"
         selection = room.programme.selection
         closes = says.when(room.policy.closes_us(room.current().closes_at_us), zone)
         return self.personal(
@@ -120,7 +121,10 @@ class Pages(Sheets):
             received=says.when(record.received_at_us, zone),
             recorded=says.when(record.recorded_at_us, zone) if state == "recorded" else "",
             qr=_qr(str(request.url.with_query(None)), says("receipt.alt")),
-            refresh_s=RECEIPT_REFRESH_S if state == "received" else 0,
+            action=f"{request.path}?lang={says.language}",
+            refreshes=poll_s > 0,
+            automatic=automatic,
+            refresh_s=poll_s if automatic else 0,
         )
 
     def device(self, room: LiveRoom, ticket: str, origin: str, language: str) -> web.Response:

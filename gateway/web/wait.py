@@ -19,6 +19,7 @@ from gateway.ports import (
     Ending,
     OutcomeUnknownError,
     PortUnavailableError,
+    ReceiptRecord,
     Refusal,
     RoomMissingError,
 )
@@ -145,7 +146,7 @@ class WaitingRoom:
             view = outside(self._services.front_door.board(room), texts, says, room)
         else:
             place = await self._place(request, room, ticket)
-            view = inside(place, texts, says, room, await self._receipt_state(place))
+            view = inside(place, texts, says, room, await self._record(place))
         if view["state"] == "admitted":
             view |= form_of(room, says, filled)
             view["facts"] = form_facts(room, self._services.rooms, says, place)
@@ -165,9 +166,8 @@ class WaitingRoom:
         services.count_poll(ticket.wave_id, ticket.number, place["poll_s"], time.monotonic())
         return place
 
-    async def _receipt_state(self, place: Mapping[str, Any]) -> str:
-        record = await self._services.intake.receipt(place.get("receipt", ""))
-        return record.state if record else "received"
+    async def _record(self, place: Mapping[str, Any]) -> ReceiptRecord | None:
+        return await self._services.intake.receipt(place.get("receipt", ""))
 
     def _respond(
         self,
@@ -210,7 +210,7 @@ async def _nothing() -> None:
 
 def _pace(state: str) -> float:
     """Near the front the page must be seen at every check-in; elsewhere it may take its time."""
-    return 1.0 if state in {"called", "waiting"} else SLOWER
+    return 1.0 if state in {"called", "waiting", "registered"} else SLOWER
 
 
 def _back(request: web.Request, room: LiveRoom) -> web.Response:

@@ -8,8 +8,10 @@ from typing import Any
 from gateway.core.clock import local
 from gateway.core.form import Field
 from gateway.core.receipts import display
+from gateway.ports import ReceiptRecord
 from gateway.services.rooms import LiveRoom
 from gateway.web.facts import opening
+from gateway.web.receipt_views import receipt_poll_s, state_of
 from gateway.web.texts import Speech
 
 INPUT_TYPES = {"birth-date": "date", "phone": "tel", "email": "email"}
@@ -55,15 +57,18 @@ def outside(board: Mapping[str, Any], texts: Texts, says: Speech, room: LiveRoom
 
 
 def inside(
-    place: Mapping[str, Any], texts: Texts, says: Speech, room: LiveRoom, receipt_state: str
+    place: Mapping[str, Any],
+    texts: Texts,
+    says: Speech,
+    room: LiveRoom,
+    record: ReceiptRecord | None,
 ) -> View:
-    """Return the page of a ticket's holder; ``receipt_state`` is what became of its registration."""
+    """Return the page of a ticket's holder; ``record`` is what became of its registration."""
     state = str(place["state"])
     if state == "registered":
-        known = receipt_state if receipt_state in {"received", "recorded"} else "rejected"
-        poll_s = 2.0 if known == "received" else 0.0
+        known = state_of(record)
         return _simple(known, texts) | {
-            "state": state, "buttons": [], "message": "", "poll_s": poll_s,
+            "state": state, "buttons": [], "message": "", "poll_s": receipt_poll_s(room, record),
             "receipt": display(place["receipt"]),
         }  # fmt: skip
     view = _simple(state, texts)

@@ -15,7 +15,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from gateway.core.look import Look
 from gateway.core.receipts import make
 from gateway.core.snapshot import Phase
-from gateway.ports import OutcomeUnknownError, PortUnavailableError, Refusal, Standing
+from gateway.ports import (
+    OutcomeUnknownError,
+    PortUnavailableError,
+    ReceiptRecord,
+    Refusal,
+    Standing,
+)
 from gateway.preview_house import preview_app
 from gateway.preview_states import STATES
 from gateway.programmes import load_programmes
@@ -183,6 +189,29 @@ async def test_pages_tell_the_closing_that_the_policy_says(
         room.policy = replace(room.policy, closes_at="2020-04-20T10:30:00Z")
     told = await (await client.get(f"{path}?lang=en")).text()
     assert "20 April 2020, 17:30 WIB" in told
+
+
+async def test_what_was_received_is_asked_about_ever_less_often(
+    client: Client, a_house: house.House
+) -> None:
+    receipt = make(bytes(16))
+    a_house.room.answers["look"] = Standing("registered", receipt=receipt)
+    cookies = {"ticket.wave-1": a_house.ticket(5)}
+    pages = ("/waves/wave-1/wait?lang=en", f"/v1/registrations/{receipt}?lang=en")
+    (room, *_) = a_house.rooms
+    for age_s, told_s in ((0, "10"), (59, "10"), (61, "30"), (86_400, "30")):
+        at_us = room.now_us() - age_s * 1_000_000
+        record = ReceiptRecord(receipt, "wave-1", "received", at_us, 0)
+        a_house.intake.answers["find_receipt"] = record
+        for page in pages:
+            answer = await client.get(page, cookies=cookies, headers={"Accept": "text/html"})
+            assert answer.headers["Refresh"] == told_s, (page, age_s)
+            assert f'href="{page}&amp;auto=0"' in await answer.text()
+            still = await client.get(
+                f"{page}&auto=0", cookies=cookies, headers={"Accept": "text/html"}
+            )
+            assert "Refresh" not in still.headers
+            assert f'href="{page}"' in await still.text()
 
 
 async def test_a_page_that_asks_again_by_itself_offers_to_stop_that(client: Client) -> None:
