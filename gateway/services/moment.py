@@ -17,6 +17,7 @@ COMPLETION_SAMPLE = 50  # passes issued before their completed share means anyth
 STOCK_MARGIN = 1.1  # times its target: beyond it, those who were passed over have come back
 UNSETTLED_CHECK_INS = 2  # after the opening, before which nothing is known of who is there
 OVER_POLL_S = 60.0  # by a crowd that the budget bears
+TAKING = (Phase.PREQUEUE, Phase.OPEN, Phase.PAUSED)  # numbers are given
 OVERDUE_S = 1.0  # an opening this late waits for a clock that was set back
 OVERDUE_S_MAX = 900.0  # and one this late was never due: the clock is right
 
@@ -49,7 +50,7 @@ class Moment:
         snapshot, policy = self.snapshot, self.policy
         derived = {
             "is_over": is_over(snapshot.phase),
-            "joins_paused": policy.joins_paused and snapshot.phase in (Phase.PREQUEUE, Phase.OPEN),
+            "joins_paused": policy.joins_paused and snapshot.phase in TAKING,
             "places_left": places_left(snapshot, policy),
             "completion": completion(snapshot),
             "check_in_s": policy.check_in_s * CHECK_IN_MARGIN,

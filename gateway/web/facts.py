@@ -21,7 +21,7 @@ ROOM_TEXTS = (
     "button.join", "button.again", "button.leave", "button.still", "button.auto", "leave.sure", "selection",
 )  # fmt: skip
 WAIT_TEXTS = (
-    "waiting.", "shut.", "tell.granted", "tell.denied", "button.tell", "button.refresh",
+    "waiting.", "shut.", "outside.", "tell.granted", "tell.denied", "button.tell", "button.refresh",
 )  # fmt: skip
 FORM_TEXTS = (
     "admitted.title",

@@ -51,8 +51,9 @@ def outside(board: Mapping[str, Any], texts: Texts, says: Speech, room: LiveRoom
         view["lines"] = [_left(board, texts, says), texts["open.text"], texts["selection"]]
     if phase in {"scheduled", "prequeue"}:
         view |= _before(board, texts, says, room)
-    if phase in {"paused", "recovering"}:  # nobody's place: what is said of it is for its holder
-        view["buttons"] = []
+    if phase in {"paused", "recovering"}:  # what is said of a place is for its holder
+        view["lines"] = [texts[f"outside.{phase}"]]
+        view["buttons"] = ["join"] if phase == "paused" else []
     return view | {"message": board["message"], "poll_s": float(board["poll_s"])}
 
 

@@ -178,6 +178,21 @@ def test_who_is_not_taken_is_told_so_however_late_the_words_come(
     assert "tickets" not in asked
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["words in time", "words late"])
+def test_who_has_no_place_may_join_while_it_is_paused(
+    page: Page, preview_url: str, late: bool
+) -> None:
+    held: list[Route] = []
+    if late:
+        page.route("**/wait.js*", lambda route: held.append(route))  # noqa: PLW0108
+    page.goto(f"{preview_url}/waves/paused-outside?lang=en", wait_until="commit")
+    expect(page.locator("#actions button")).to_have_text(SAYS("button.join"))
+    for route in held:
+        route.continue_()
+    expect(page.locator("#text")).to_have_text(SAYS("outside.paused"))
+    expect(page.locator("#message")).to_contain_text("19.30")
+
+
 def test_a_join_that_is_refused_is_tried_once_more_and_then_told(
     page: Page, preview_url: str
 ) -> None:

@@ -164,7 +164,7 @@ async def test_a_poll_of_ones_place_weighs_300_bytes_in_every_state() -> None:
                 assert len(body) - len(state.message.encode()) <= POLL_BYTES_MAX, name
 
 
-@pytest.mark.parametrize("phase", [Phase.PREQUEUE, Phase.OPEN])
+@pytest.mark.parametrize("phase", [Phase.PREQUEUE, Phase.OPEN, Phase.PAUSED])
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_while_joins_are_paused_the_page_without_script_says_so_and_offers_no_join(
     client: Client, a_house: house.House, phase: Phase, language: str
@@ -178,6 +178,23 @@ async def test_while_joins_are_paused_the_page_without_script_says_so_and_offers
     assert texts["shut.title"] in told
     assert texts["shut.text"] in told
     assert 'value="join"' not in told
+
+
+@pytest.mark.parametrize(("phase", "joins"), [(Phase.PAUSED, True), (Phase.RECOVERING, False)])
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_who_has_no_place_is_promised_none_and_may_join_while_numbers_are_given(
+    client: Client, a_house: house.House, phase: Phase, joins: bool, language: str
+) -> None:
+    a_house.see(house.OPEN, phase=phase)
+    page, texts = f"/waves/wave-1/wait?lang={language}", speech(language).texts
+    told = await (await client.get(page)).text()
+    assert texts[f"{phase}.title"] in told
+    assert texts[f"outside.{phase}"] in told
+    assert texts[f"{phase}.text"] not in told
+    assert ('value="join"' in told) is joins
+    if phase is Phase.PAUSED:
+        mine = await client.get(page, cookies={"ticket.wave-1": a_house.ticket(30)})
+        assert texts["paused.text"] in await mine.text()
 
 
 @pytest.mark.parametrize("path", ["/", "/waves/wave-1", "/waves/wave-1/wait"])

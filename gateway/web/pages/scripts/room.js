@@ -96,7 +96,7 @@ function askBoard() {
       return later(b.poll_s, firstFar());
     }
     show(phase === 'prequeue' ? 'join' : phase, phase === 'open' ? { status: t('waiting.left', b), more: t('selection') } :
-      { message: b.message, opens: opens, more: opens && P.before }, /pre|op/.test(phase) ? ['join'] : []);
+      { message: b.message, opens: opens, more: opens && P.before }, /pre|op|pau/.test(phase) ? ['join'] : []);
     later(b.poll_s, 0.3);
   });
 }

@@ -72,6 +72,7 @@ if (shown === 'shut') { later(0, 0); } /* shown before its words had come */
 (function (plainly) {
   function beside(state) {
     if (state === 'left') { store('form.' + P.wave, null); } /* the phone may be another's next */
+    if (joined === false && t('outside.' + state)) { put('text', t('outside.' + state)); } /* nobody's place is promised */
     $('bar').hidden = state !== 'waiting' || !$('bar').value;
   }
   window.show = function (state, more, buttons) {
