@@ -52,6 +52,7 @@ STATES: Mapping[str, State] = {
     "received": State(inside=True, standing=_REGISTERED, receipt="received"),
     "recorded": State(inside=True, standing=_REGISTERED, receipt="recorded"),
     "rejected": State(inside=True, standing=_REGISTERED, receipt="rejected"),
+    "already": State(inside=True, trouble="already-registered"),
     "shut": State(joins_paused=True),
     "full": State(Phase.FULL),
     "closed": State(Phase.CLOSED),

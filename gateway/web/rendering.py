@@ -154,24 +154,31 @@ class Pages(Sheets):
 
         Never for what a form has sent: a refresh asks without it, a reload sends it again.
         """
+        path = None if refused.code == "wave-unknown" else _WAVE.match(request.path)
+        programme = self._programme_of(path[1]) if path else None
         wait_s, says = refused.retry_after_s or 0, speech(refused.language)
-        again, text = request.method in {"GET", "HEAD"}, refused.detail
+        again, is_known = request.method in {"GET", "HEAD"}, refused.code == "already-registered"
+        text = says("already.text") if is_known else refused.detail
         if wait_s and not again:
             text = f"{text} {says('form.resend', s=wait_s)}"
         elif refused.code == "overloaded":
             text = says("busy.page", s=wait_s)
         elif refused.code == "too-many-requests":
             text = says("throttled.text", s=wait_s)
-        wave = None if refused.code == "wave-unknown" else _WAVE.match(request.path)
         return self.personal(
             "problem.html",
             says,
-            None,
-            title=refused.title,
+            programme,
+            title=says("already.title") if is_known else refused.title,
             text=text,
-            back=f"/waves/{wave[1]}/wait?lang={says.language}" if wave else "",
+            find=is_known,
+            back=f"/waves/{path[1]}/wait?lang={says.language}" if path else "",
             refresh_s=wait_s if again else 0,
         )
+
+    def _programme_of(self, wave_id: str) -> Programme | None:
+        known = (each for each in self._programmes for wave in each.waves if wave.id == wave_id)
+        return next(known, None)
 
 
 def _qr(text: str, title: str) -> Markup:

@@ -443,6 +443,24 @@ def fill_all(page: Page) -> None:
     page.select_option("#province", "ID-JB")
 
 
+def test_who_is_registered_already_is_told_so_and_led_to_the_receipt(
+    page: Page, preview_url: str
+) -> None:
+    refusal = {"title": "", "detail": "", "type": "x/already-registered"}
+    page.route("**/registrations", lambda route: route.fulfill(status=409, json=refusal))
+    page.clock.install()
+    open_form(page, preview_url)
+    press_send(page)
+    expect(page.locator("h1")).to_have_text(SAYS("already.title"))
+    expect(page.locator("h1")).to_be_focused()
+    page.clock.run_for(6_000)
+    expect(page.locator("#status")).to_have_text(SAYS("already.text"))
+    expect(page.locator("#form")).to_be_hidden()
+    expect(page.locator("#leave")).to_be_visible()  # the place may go to somebody else
+    page.click(f"main a:has-text('{SAYS('button.find')}')")
+    expect(page.locator("#reference")).to_be_visible()
+
+
 @pytest.mark.parametrize("end", ["refused", "left on the form", "left while waiting"])
 def test_nobody_after_one_on_the_same_phone_finds_the_answers(
     page: Page, preview_url: str, end: str

@@ -19,7 +19,7 @@ from tests.browser.conftest import SCREENS
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 SCHEMES: dict[str, Any] = {"id": "light", "en": "dark"}
 # Without script one template speaks in all states, in words that are seen with it: a few will do.
-PLAIN = ("admitted", "waiting", "prequeue", "received", "paused", "paused-outside")
+PLAIN = ("admitted", "waiting", "prequeue", "received", "paused", "paused-outside", "already")
 BESIDE = {
     "home": "/?",
     "find": "/receipts?",

@@ -304,9 +304,9 @@ async def test_a_form_without_script_that_was_sent_too_often_comes_back_with_its
     await _assert_typed_again(refused)
 
 
-async def _send_form(client: Client, a_house: house.House) -> ClientResponse:
+async def _send_form(client: Client, a_house: house.House, language: str = "en") -> ClientResponse:
     return await client.post(
-        "/waves/wave-1/wait?lang=en",
+        f"/waves/wave-1/wait?lang={language}",
         data={"action": "register", "nik": house.NIK, "name": 'Dewi "A"', "email": ""},
         cookies={"ticket.wave-1": a_house.ticket(5), "pass.wave-1": a_house.pass_(5)},
         headers={"Accept": "text/html"},
@@ -333,6 +333,20 @@ async def test_a_problem_of_a_wave_leads_back_to_it_in_the_same_language(
     assert 'href="/?lang=en"' in await refused.text()
     unknown = await client.get("/waves/nowhere/wait", headers={"Accept": "text/html"})
     assert "nowhere" not in await unknown.text()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_who_is_registered_already_is_told_so_and_led_to_the_receipt(
+    client: Client, a_house: house.House, language: str
+) -> None:
+    a_house.intake.answers["accept"] = Refusal.ALREADY_REGISTERED
+    refused = await _send_form(client, a_house, language)
+    text, says = await refused.text(), speech(language)
+    assert refused.status == 409
+    assert f"<h1>{says('already.title')}</h1>" in text
+    assert says("already.text") in text
+    assert f'class="button" href="/receipts?lang={language}"' in text
+    assert "0800" in text  # whom to ask where it was somebody else
 
 
 async def test_what_was_refused_unread_is_sent_again_by_a_reload_not_by_a_refresh() -> None:
@@ -420,7 +434,7 @@ async def test_a_ticket_that_is_not_ours_is_forgotten_or_its_holder_could_never_
 
 
 def test_personal_texts_are_escaped() -> None:
-    body = Pages(()).html("problem.html", "en", title="<script>", text="a & b", back="")
+    body = Pages(()).html("problem.html", "en", title="<script>", text="a & b", back="", find=False)
     assert b"<script>" not in body
     assert b"&lt;script&gt;" in body
 

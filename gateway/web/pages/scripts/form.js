@@ -1,6 +1,6 @@
 /* It is your turn: the form that works without script, with its answers kept, its time told, and its
    errors shown without losing a word. */
-var form = $('form'), kept = 'form.' + P.wave, skew = Date.parse(P.at) - Date.now(), warned = 99, opener;
+var form = $('form'), kept = 'form.' + P.wave, skew = Date.parse(P.at) - Date.now(), warned = 99, opener, clock;
 
 function lost(error) {
   if (error !== OFFLINE) { setTimeout(function () { throw error; }); }
@@ -48,10 +48,21 @@ function send() {
       return new Promise(function () { /* leaving: until the new page is there, nothing can be pressed again */ });
     }
     if (a.status === 422) { return wrong(a.data.errors || []); }
+    if (/already-registered$/.test(a.data.type)) { return already(); }
     fail((a.data.title || t('offline.form')) + '. ' + (a.data.detail || ''));
     if (a.status === 409) { store(kept, null); } /* the phone may be another's next */
     if (a.status === 410 || a.status === 401) { P.until = P.at; minutes(); }
   }, function (e) { put('sending', ''); throw e; });
+}
+function already() { /* nothing more to fill in; leaving gives the place to somebody else */
+  store(kept, null); clearInterval(clock);
+  form.hidden = true;
+  if ($('extend')) { $('extend').hidden = true; }
+  put('title', t('already.title')); put('status', t('already.text'));
+  document.title = t('already.title');
+  $('back').textContent = t('button.find'); $('back').href = '/receipts?lang=' + P.language;
+  $('back').hidden = false;
+  $('title').focus();
 }
 function wrong(errors) {
   var codes = {}, list = document.createElement('ul');
@@ -105,4 +116,4 @@ $('leave').onclick = function (e) {
   if (confirm(t('leave.sure'))) { store(kept, null); } else { e.preventDefault(); }
 };
 minutes();
-setInterval(minutes, 5000);
+clock = setInterval(minutes, 5000);

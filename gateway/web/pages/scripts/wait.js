@@ -56,14 +56,19 @@ var wait = (function () {
       put('note', t('tell.' + answer));
     });
   }
-  return { from: from, show: show, tell: tell };
+  function find() { location.href = '/receipts?lang=' + P.language; return Promise.resolve(); }
+  return { from: from, show: show, tell: tell, find: find };
 }());
 if (shown === 'shut') { later(0, 0); } /* shown before its words had come */
-/* Whoever may not join is told why, and has time to read it. */
+/* Whoever may not join is told why, and has time to read it. Who is registered may have a receipt to show. */
 (function (plainly) {
   window.refused = function (a) {
     var outside = !joined;
     plainly(a);
+    if (/already-registered$/.test(a.data.type)) {
+      joined = true; called = far = false;
+      show('already', {}, ['find']); later(30, 0.3);
+    }
     if (outside && a.status === 403) { put('note', a.data.title + '. ' + a.data.detail); later(30, 0.3); }
   };
 }(refused));
