@@ -16,6 +16,7 @@ from gateway.core.programme import Programme
 from gateway.ports import ReceiptRecord
 from gateway.services.rooms import LiveRoom, Rooms
 from gateway.web import assets, facts
+from gateway.web.clients import origin_of
 from gateway.web.documents import Document, make_document
 from gateway.web.negotiation import language_of
 from gateway.web.problems import Refused
@@ -109,6 +110,7 @@ class Pages(Sheets):
         selection = room.programme.selection
         closes = says.when(room.policy.closes_us(room.current().closes_at_us), zone)
         return self.personal(
+            request,
             "receipt.html",
             says,
             room.programme,
@@ -127,12 +129,13 @@ class Pages(Sheets):
             refresh_s=poll_s if automatic else 0,
         )
 
-    def device(self, room: LiveRoom, ticket: str, origin: str, language: str) -> web.Response:
+    def device(self, request: web.Request, room: LiveRoom, ticket: str) -> web.Response:
         """Return the page that moves a place: a link and its QR code, the ticket behind ``#``."""
-        says = speech(language).for_programme(room.programme)
+        says = speech(language_of(request)).for_programme(room.programme)
         page = f"/waves/{room.wave.id}"
-        link = f"{origin}{page}#t={ticket}"
+        link = f"{origin_of(request)}{page}#t={ticket}"
         return self.personal(
+            request,
             "device.html",
             says,
             room.programme,
@@ -140,14 +143,16 @@ class Pages(Sheets):
             title=says("device.title"),
             link=link,
             qr=_qr(link, says("device.alt")),
-            back=f"{page}?lang={language}",
+            back=f"{page}?lang={says.language}",
         )
 
-    def find(self, language: str, *, wrong: bool = False) -> web.Response:
+    def find(self, request: web.Request, *, wrong: bool = False) -> web.Response:
         """Return the page that leads to a receipt by its reference."""
-        says = speech(language)
+        says = speech(language_of(request))
         title = says("find.title")
-        return self.personal("find.html", says, None, "/receipts", title=title, wrong=wrong)
+        return self.personal(
+            request, "find.html", says, None, "/receipts", title=title, wrong=wrong
+        )
 
     def problem(self, request: web.BaseRequest, refused: Refused) -> web.Response:
         """Return a refusal as a page; where waiting helps, it asks again by itself.
@@ -166,6 +171,7 @@ class Pages(Sheets):
         elif refused.code == "too-many-requests":
             text = says("throttled.text", s=wait_s)
         return self.personal(
+            request,
             "problem.html",
             says,
             programme,

@@ -3,6 +3,7 @@
 A page that asks again by itself does so by a ``Refresh`` header, and only where it offers to stop that.
 """
 
+import gzip
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -15,8 +16,10 @@ from markupsafe import Markup
 from gateway.core.look import Look
 from gateway.core.programme import Programme
 from gateway.web import assets
+from gateway.web.negotiation import accepts_gzip
 from gateway.web.texts import LANGUAGES, Speech, speech
 
+PERSONAL_LEVEL = 6  # of gzip: for one reading only
 HTML = "text/html; charset=utf-8"
 _LOOKS: Mapping[str, Sequence[str]] = {"wave.html": ("style",)}  # the others need more
 _SCRIPTS: Mapping[str, Sequence[str]] = {
@@ -80,6 +83,7 @@ class Sheets:
 
     def personal(
         self,
+        request: web.BaseRequest,
         template: str,
         says: Speech,
         programme: Programme | None,
@@ -88,10 +92,19 @@ class Sheets:
         refresh_s: int = 0,
         **values: Any,
     ) -> web.Response:
-        """Return a page that nobody keeps; where it asks again by itself, with when."""
+        """Return a page that nobody keeps; where it asks again by itself, with when.
+
+        It may be compressed though it holds a person's own: nothing that a stranger can send is ever
+        repeated in it, so its length tells nobody anything.
+        """
         body, headers = self.render(template, says, programme, path, values)
-        refresh = {"Refresh": str(refresh_s)} if refresh_s else {}
-        return web.Response(body=body, headers=headers | {"Cache-Control": "no-store"} | refresh)
+        headers |= {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
+        if refresh_s:
+            headers["Refresh"] = str(refresh_s)
+        if accepts_gzip(request):
+            headers["Content-Encoding"] = "gzip"
+            body = gzip.compress(body, PERSONAL_LEVEL, mtime=0)
+        return web.Response(body=body, headers=headers)
 
 
 def _others(language: str, path: str) -> list[dict[str, str]]:

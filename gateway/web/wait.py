@@ -188,6 +188,7 @@ class WaitingRoom:
         if "extend" in names:
             names["extend"] = names["extend"].format(m=minutes)
         return self._pages.personal(
+            request,
             "wait.html",
             says,
             room.programme,

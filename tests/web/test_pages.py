@@ -22,8 +22,8 @@ from gateway.ports import (
     Refusal,
     Standing,
 )
-from gateway.preview_house import preview_app
-from gateway.preview_states import STATES
+from gateway.preview_house import preview_app, receipt_of
+from gateway.preview_states import OFFLINE, STATES
 from gateway.programmes import load_programmes
 from gateway.web.facts import DRAW_TEXTS, FORM_TEXTS, ROOM_TEXTS, WAIT_TEXTS
 from gateway.web.problems import STYLE, Problem, ProblemStyle, problem_middleware
@@ -137,6 +137,7 @@ async def test_the_page_fits_into_the_first_flight(
     assert len(gzip.compress(await answer.read(), 9)) + head < 14_000
 
 
+BROWSER = {"Accept": "text/html"}
 PAGE_BYTES_MAX = 5 * 1024
 POLL_BYTES_MAX = 300
 
@@ -162,6 +163,34 @@ async def test_a_poll_of_ones_place_weighs_300_bytes_in_every_state() -> None:
                 answer = await client.get(f"/v1/waves/{name}/place")
                 body = await answer.read()
                 assert len(body) - len(state.message.encode()) <= POLL_BYTES_MAX, name
+
+
+PERSONAL_BYTES_MAX = 14_600  # ten segments: what a server sends before it waits for an answer
+
+
+@pytest.mark.parametrize("file", sorted(PROGRAMMES.glob("*.toml")), ids=lambda path: path.stem)
+async def test_every_page_of_one_person_is_gzipped_and_fits_into_the_first_flight(
+    file: Path,
+) -> None:
+    (programme,) = load_programmes([file])
+    beside = ("/receipts", "/waves/waiting/device", "/nothing")
+    pages = [f"/waves/{name}/wait" for name in STATES if STATES[name].trouble != OFFLINE]
+    pages += [f"/v1/registrations/{receipt_of(name)}" for name in STATES if STATES[name].receipt]
+    async with TestClient(
+        TestServer(preview_app(programme, house.NOW_US)), auto_decompress=False
+    ) as client:
+        for page in (*pages, *beside):
+            plain = await client.get(page, headers=BROWSER | {"Accept-Encoding": "identity"})
+            packed = await client.get(page, headers=BROWSER | {"Accept-Encoding": "gzip"})
+            body = await packed.read()
+            assert packed.headers["Content-Encoding"] == "gzip", page
+            assert "Content-Encoding" not in plain.headers, page
+            assert "Accept-Encoding" in packed.headers["Vary"], page
+            assert "Accept-Encoding" in plain.headers["Vary"], page
+            assert b"</html>" in await plain.read(), page
+            assert b"</html>" in gzip.decompress(body), page
+            head = sum(len(k) + len(v) + 4 for k, v in packed.headers.items())
+            assert len(body) + head <= PERSONAL_BYTES_MAX, page
 
 
 @pytest.mark.parametrize("phase", [Phase.PREQUEUE, Phase.OPEN, Phase.PAUSED])
