@@ -21,6 +21,7 @@ OPENING_SPREAD_S = (
     60.0  # the first polls after opening are spread over it, by the budget or in full
 )
 OPENING_SHARE = 0.75  # of the budget, for the first looks after the opening
+RECEIVED_POLL_S, RECEIVED_LONG_POLL_S = 10.0, 30.0  # until it is recorded; from a minute on
 PROMISES_MAX = 500  # ranges remembered at once, to measure how honest they are
 ETA_LOW, ETA_HIGH = 0.85, 1.25
 SHORT_US, LONG_US = 60_000_000, 300_000_000  # the two windows over which the advance is measured
@@ -141,6 +142,11 @@ def poll_s(far_s: float, stretched: float) -> float:
     """
     wanted_s = stretched * min(POLL_S_MAX, max(POLL_S_MIN, PHI * far_s))
     return min(wanted_s, PHI_MAX * far_s + POLL_S_MIN)
+
+
+def received_poll_s(age_s: float) -> float:
+    """Return when to look again at a registration received so long ago and not yet recorded."""
+    return RECEIVED_POLL_S if age_s < 60 else RECEIVED_LONG_POLL_S
 
 
 def opening_poll_s(to_opening_s: float, waiting: int, budget_per_s: float, share: float) -> float:

@@ -16,7 +16,8 @@ CHECK_IN_MARGIN = 0.8  # asked a little early, so that a slow network stays in t
 COMPLETION_SAMPLE = 50  # passes issued before their completed share means anything
 STOCK_MARGIN = 1.1  # times its target: beyond it, those who were passed over have come back
 UNSETTLED_CHECK_INS = 2  # after the opening, before which nothing is known of who is there
-OVER_POLL_S = 60.0
+OVER_POLL_S = 60.0  # by a crowd that the budget bears
+TAKING = (Phase.PREQUEUE, Phase.OPEN, Phase.PAUSED)  # numbers are given
 OVERDUE_S = 1.0  # an opening this late waits for a clock that was set back
 OVERDUE_S_MAX = 900.0  # and one this late was never due: the clock is right
 
@@ -49,7 +50,7 @@ class Moment:
         snapshot, policy = self.snapshot, self.policy
         derived = {
             "is_over": is_over(snapshot.phase),
-            "joins_paused": policy.joins_paused and snapshot.phase in (Phase.PREQUEUE, Phase.OPEN),
+            "joins_paused": policy.joins_paused and snapshot.phase in TAKING,
             "places_left": places_left(snapshot, policy),
             "completion": completion(snapshot),
             "check_in_s": policy.check_in_s * CHECK_IN_MARGIN,
@@ -69,7 +70,7 @@ class Moment:
         """Return when the visitor at this position should ask again; the draw is over."""
         snapshot, check_in_s = self.snapshot, self.check_in_s
         if self.is_over:
-            return OVER_POLL_S
+            return self.over_poll_s()
         if position < snapshot.near:
             # A newcomer in an empty room is called within a tick or two.
             return 1.0 if position < snapshot.called else check_in_s
@@ -90,11 +91,15 @@ class Moment:
         to_opening_s = (self.snapshot.opens_at_us - seen_us) / 1_000_000
         return pacing.opening_poll_s(to_opening_s, waiting, budget_per_s, share)
 
+    def over_poll_s(self) -> float:
+        """Return when to look again at a wave that is over: whoever joined may still have its page open."""
+        return max(OVER_POLL_S, self.snapshot.issued / self.policy.poll_budget_per_s)
+
     def board_poll_s(self) -> float:
         """Return when to ask for the board again; the page spreads it by its own jitter."""
         snapshot = self.snapshot
         if self.is_over:
-            return OVER_POLL_S
+            return self.over_poll_s()
         if not snapshot.opened:
             return self.opening_poll_s(share=0.0)
         # Pages keep to it while the pace is unknown or nobody is called: all of them at once.

@@ -9,7 +9,7 @@ import numpy as np
 
 from gateway.core import pacing
 from gateway.core.snapshot import Snapshot
-from gateway.services.moment import CHECK_IN_MARGIN, OVER_POLL_S, completion, places_left
+from gateway.services.moment import CHECK_IN_MARGIN, completion, places_left
 from gateway.services.rooms import LiveRoom
 from gateway.simulation import arrivals, polls
 from gateway.simulation.calendar import JITTER, Calendar
@@ -123,8 +123,7 @@ class Looks:
             return
         self._tally.poll(Asked.BOARD, len(visitors))
         self._visitors.looks_left[visitors] -= 1
-        stay = visitors[self._visitors.looks_left[visitors] > 0]
-        self._calendar.later(stay, self._tally.tick, np.full(len(stay), OVER_POLL_S))
+        self._over_later(visitors[self._visitors.looks_left[visitors] > 0])
 
     def over(self, visitors: Integers) -> None:
         """Have some of those who are told that the wave is over look twice more."""
@@ -133,4 +132,8 @@ class Looks:
         stay = visitors[self._rng.random(len(visitors)) < arrivals.LOOKS_AGAIN]
         self._visitors.state[visitors] = State.TOLD
         self._visitors.looks_left[stay] = 2
-        self._calendar.later(stay, self._tally.tick, np.full(len(stay), OVER_POLL_S))
+        self._over_later(stay)
+
+    def _over_later(self, stay: Integers) -> None:
+        wait_s = self._live.moment().over_poll_s()
+        self._calendar.later(stay, self._tally.tick, np.full(len(stay), wait_s))

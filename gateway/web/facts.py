@@ -21,13 +21,16 @@ ROOM_TEXTS = (
     "button.join", "button.again", "button.leave", "button.still", "button.auto", "leave.sure", "selection",
 )  # fmt: skip
 WAIT_TEXTS = (
-    "waiting.", "shut.", "tell.granted", "tell.denied", "button.tell", "button.refresh",
+    "waiting.", "shut.", "outside.", "already.", "tell.granted", "tell.denied",
+    "button.find", "button.tell", "button.refresh",
 )  # fmt: skip
 FORM_TEXTS = (
     "admitted.title",
     "admitted.text",
     "tell.body",
     "form.",
+    "already.",
+    "button.find",
     "offline.form",
     "button.claim",
     "leave.sure",

@@ -1,117 +1,45 @@
-"""Which bytes does a page have? Templates and texts put together, and the policy that fits them.
+"""Which pages are there, and what does each say? Facts and texts, given to their templates.
 
-What is the same for everybody is made once per language and times, compressed once. A page that asks
-again by itself does so by a ``Refresh`` header, and only where it offers to stop that.
+What is the same for everybody is made once per language and times, compressed once.
 """
 
-from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.resources import files
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import segno
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from gateway.core import receipts
-from gateway.core.look import Look
 from gateway.core.programme import Programme
 from gateway.ports import ReceiptRecord
 from gateway.services.rooms import LiveRoom, Rooms
 from gateway.web import assets, facts
+from gateway.web.clients import origin_of
 from gateway.web.documents import Document, make_document
 from gateway.web.negotiation import language_of
 from gateway.web.problems import Refused
-from gateway.web.texts import LANGUAGES, Speech, speech
+from gateway.web.receipt_views import receipt_poll_s, state_of
+from gateway.web.sheets import HTML, Sheets
+from gateway.web.texts import Speech, speech
 
-HTML = "text/html; charset=utf-8"
 CACHE = "public, max-age=10"
 CACHE_SCRIPT = "public, max-age=300"
-RECEIPT_REFRESH_S = 3
-_LOOKS: Mapping[str, Sequence[str]] = {"wave.html": ("style",)}  # the others need more
-_SCRIPTS: Mapping[str, Sequence[str]] = {
-    "wave.html": ("common", "room"),
-    "draw.html": ("common", "draw", "proof"),
-    "receipt.html": ("print",),
-}
-_WITH_FILE = frozenset({"wave.html"})
+_WAVE = re.compile(r"(?:/v1)?/waves/([a-z0-9-]{1,64})(?:/|$)")
 
 
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(str(files("gateway.web") / "pages" / "templates")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-class Pages:
+class Pages(Sheets):
     """Everything that is HTML."""
 
     def __init__(self, programmes: Sequence[Programme]) -> None:
         self._programmes = programmes
         self._documents: dict[tuple[object, ...], Document] = {}
 
-    def html(self, template: str, language: str, **values: Any) -> bytes:
-        """Render one template that belongs to no programme."""
-        return self._render(template, speech(language), None, "", values)[0]
-
-    def _render(
-        self,
-        template: str,
-        says: Speech,
-        programme: Programme | None,
-        path: str,  # of the same page in another language; empty: there is none
-        values: Mapping[str, Any],
-    ) -> tuple[bytes, dict[str, str]]:
-        """Return a page and its headers."""
-        look = programme.look if programme else Look()
-        style = assets.style(*_LOOKS.get(template, ("style", "more")), look=look)
-        wanted = values.get("scripts", _SCRIPTS.get(template, ()))
-        script = assets.script(*wanted) if wanted else ""
-        body = (
-            _templates()
-            .get_template(template)
-            .render(
-                {
-                    "language": says.language,
-                    "t": says,
-                    "style": Markup(style),  # noqa: S704  our own file, named in the policy
-                    "script": Markup(script),  # noqa: S704  the same
-                    "logo": look.logo,
-                    "name": says.of(programme.name) if programme else says("home.title"),
-                    "help_line": says.of(programme.help_line) if programme else "",
-                    "others": _others(says.language, path),
-                }
-                | dict(values)
-            )
-        )
-        csp = assets.policy(style=style, script=script, with_file=template in _WITH_FILE)
-        return body.encode(), {"Content-Type": HTML, "Content-Security-Policy": csp}
-
-    def personal(
-        self,
-        template: str,
-        says: Speech,
-        programme: Programme | None,
-        path: str = "",
-        *,
-        refresh_s: int = 0,
-        **values: Any,
-    ) -> web.Response:
-        """Return a page that nobody keeps; where it asks again by itself, with when."""
-        body, headers = self._render(template, says, programme, path, values)
-        refresh = {"Refresh": str(refresh_s)} if refresh_s else {}
-        return web.Response(body=body, headers=headers | {"Cache-Control": "no-store"} | refresh)
-
     def _public(
         self, template: str, says: Speech, programme: Programme | None, path: str, **values: Any
     ) -> Document:
-        body, headers = self._render(template, says, programme, path, values)
+        body, headers = self.render(template, says, programme, path, values)
         del headers["Content-Type"]
         kept = {"Cache-Control": CACHE, "Vary": "Accept-Language, Accept-Encoding"}
         return make_document(body, HTML, headers | kept)
@@ -142,7 +70,7 @@ class Pages:
         says = speech(language).for_programme(room.programme)
         key = ("wait.js", room.wave.id, language, *facts.fixed(room, rooms, says).values())
         if key not in self._documents:
-            body = facts.wait_texts(room, rooms, says) + assets.script("draw", "wait")
+            body = facts.wait_texts(room, rooms, says) + assets.script("keep", "draw", "wait")
             kept = {"Cache-Control": CACHE_SCRIPT, "Vary": "Accept-Language, Accept-Encoding"}
             self._documents[key] = make_document(body.encode(), "text/javascript", kept)
         return self._documents[key]
@@ -177,10 +105,12 @@ class Pages:
         """Return a receipt's page: its reference, what became of it, and its address as QR code."""
         says = speech(language_of(request)).for_programme(room.programme)
         zone, values = room.programme.zone, {"wave": facts.wave_name(room, says)}
-        state = record.state if record.state in {"received", "recorded"} else "rejected"
+        state, poll_s = state_of(record), round(receipt_poll_s(room, record))
+        automatic = poll_s > 0 and request.query.get("auto") != "0"
         selection = room.programme.selection
         closes = says.when(room.policy.closes_us(room.current().closes_at_us), zone)
         return self.personal(
+            request,
             "receipt.html",
             says,
             room.programme,
@@ -193,15 +123,19 @@ class Pages:
             received=says.when(record.received_at_us, zone),
             recorded=says.when(record.recorded_at_us, zone) if state == "recorded" else "",
             qr=_qr(str(request.url.with_query(None)), says("receipt.alt")),
-            refresh_s=RECEIPT_REFRESH_S if state == "received" else 0,
+            action=f"{request.path}?lang={says.language}",
+            refreshes=poll_s > 0,
+            automatic=automatic,
+            refresh_s=poll_s if automatic else 0,
         )
 
-    def device(self, room: LiveRoom, ticket: str, origin: str, language: str) -> web.Response:
+    def device(self, request: web.Request, room: LiveRoom, ticket: str) -> web.Response:
         """Return the page that moves a place: a link and its QR code, the ticket behind ``#``."""
-        says = speech(language).for_programme(room.programme)
+        says = speech(language_of(request)).for_programme(room.programme)
         page = f"/waves/{room.wave.id}"
-        link = f"{origin}{page}#t={ticket}"
+        link = f"{origin_of(request)}{page}#t={ticket}"
         return self.personal(
+            request,
             "device.html",
             says,
             room.programme,
@@ -209,37 +143,50 @@ class Pages:
             title=says("device.title"),
             link=link,
             qr=_qr(link, says("device.alt")),
-            back=f"{page}?lang={language}",
+            back=f"{page}?lang={says.language}",
         )
 
-    def find(self, language: str, *, wrong: bool = False) -> web.Response:
+    def find(self, request: web.Request, *, wrong: bool = False) -> web.Response:
         """Return the page that leads to a receipt by its reference."""
-        says = speech(language)
+        says = speech(language_of(request))
         title = says("find.title")
-        return self.personal("find.html", says, None, "/receipts", title=title, wrong=wrong)
+        return self.personal(
+            request, "find.html", says, None, "/receipts", title=title, wrong=wrong
+        )
 
-    def problem(self, _request: web.BaseRequest, refused: Refused) -> web.Response:
-        """Return a refusal as a page; where waiting helps, it asks again by itself."""
+    def problem(self, request: web.BaseRequest, refused: Refused) -> web.Response:
+        """Return a refusal as a page; where waiting helps, it asks again by itself.
+
+        Never for what a form has sent: a refresh asks without it, a reload sends it again.
+        """
+        path = None if refused.code == "wave-unknown" else _WAVE.match(request.path)
+        programme = self._programme_of(path[1]) if path else None
         wait_s, says = refused.retry_after_s or 0, speech(refused.language)
-        text = refused.detail
-        if refused.code == "overloaded":
+        again, is_known = request.method in {"GET", "HEAD"}, refused.code == "already-registered"
+        text = says("already.text") if is_known else refused.detail
+        if wait_s and not again:
+            text = f"{text} {says('form.resend', s=wait_s)}"
+        elif refused.code == "overloaded":
             text = says("busy.page", s=wait_s)
         elif refused.code == "too-many-requests":
             text = says("throttled.text", s=wait_s)
         return self.personal(
-            "problem.html", says, None, title=refused.title, text=text, refresh_s=wait_s
+            request,
+            "problem.html",
+            says,
+            programme,
+            title=says("already.title") if is_known else refused.title,
+            text=text,
+            find=is_known,
+            back=f"/waves/{path[1]}/wait?lang={says.language}" if path else "",
+            refresh_s=wait_s if again else 0,
         )
+
+    def _programme_of(self, wave_id: str) -> Programme | None:
+        known = (each for each in self._programmes for wave in each.waves if wave.id == wave_id)
+        return next(known, None)
 
 
 def _qr(text: str, title: str) -> Markup:
     drawn = segno.make_qr(text, error="l")
     return Markup(drawn.svg_inline(svgclass="qr", omitsize=True, title=title))  # noqa: S704  squares
-
-
-def _others(language: str, path: str) -> list[dict[str, str]]:
-    """Return the links to the same page in the other languages, each named in its own."""
-    return [
-        {"language": other, "href": f"{path}?lang={other}", "name": speech(other)("language.name")}
-        for other in LANGUAGES
-        if other != language and path
-    ]

@@ -4,7 +4,6 @@ from aiohttp import web
 
 from gateway.core.receipts import parse
 from gateway.core.tickets import sign
-from gateway.web.clients import origin_of
 from gateway.web.cookies import shown_by
 from gateway.web.documents import serve
 from gateway.web.negotiation import language_of
@@ -38,15 +37,14 @@ def page_routes(app: web.Application, services: PublicServices, pages: Pages) ->
         if receipt:
             location = f"/v1/registrations/{receipt}?lang={language}"
             return web.Response(status=303, headers={"Location": location})
-        response = pages.find(language, wrong=bool(reference))
+        response = pages.find(request, wrong=bool(reference))
         response.set_status(404 if reference else 200)
         return response
 
     async def device(request: web.Request) -> web.Response:
         room = services.room_of(request)
         ticket = services.cookies.ticket_of(shown_by(request), room.wave.id)
-        text = sign(services.cookies.ticket_keys, ticket)
-        return pages.device(room, text, origin_of(request), language_of(request))
+        return pages.device(request, room, sign(services.cookies.ticket_keys, ticket))
 
     app.router.add_get("/", home)
     app.router.add_get("/receipts", find)

@@ -1,35 +1,59 @@
 """The whole way without script: every state as a page of its own, every step a form.
 
 The same services, cookies and refusals as the API. A step answers with 303 to the page, so that
-reloading repeats nothing; only a form with errors is shown again at once, with what was typed.
+reloading repeats nothing; only a form with errors, or one that could not be taken in, is shown again at
+once, with what was typed.
 """
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
+from gateway.core.form import FieldError
 from gateway.core.tickets import Credential, Kind
-from gateway.ports import Accepted, Ending
+from gateway.ports import (
+    Accepted,
+    Ending,
+    OutcomeUnknownError,
+    PortUnavailableError,
+    ReceiptRecord,
+    Refusal,
+    RoomMissingError,
+)
 from gateway.services.rooms import LiveRoom
 from gateway.web.acts import Acts
 from gateway.web.body import expect_body, read_form
 from gateway.web.cookies import add_cookies, shown_by
 from gateway.web.facts import form_facts, wave_texts
-from gateway.web.negotiation import language_of
+from gateway.web.negotiation import language_of, prefers_html
 from gateway.web.outcomes import registration_problem
-from gateway.web.problems import Problem
+from gateway.web.problems import (
+    Problem,
+    ProblemStyle,
+    Refused,
+    from_exception,
+    request_id,
+    respond,
+)
 from gateway.web.public_services import PublicServices
 from gateway.web.rendering import Pages
 from gateway.web.texts import Speech, speech
-from gateway.web.wait_views import Filled, form_of, inside, outside, tidied
+from gateway.web.wait_views import Filled, form_of, inside, outside, refilled, tidied
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 SLOWER = 2.0  # a page without script costs a whole page: it asks half as often
 REFRESH_S_MIN = 3
+# What leaves a registration undone without its sender's fault, or unknown: it is sent again.
+UNDONE = (Problem, PortUnavailableError, OutcomeUnknownError, RoomMissingError, TimeoutError)
 # Only one's own turn and receipt are at home here; the rest has a page that needs no person.
-SCRIPTS: Mapping[str, Sequence[str]] = {"admitted": ("common", "form"), "registered": ()}
+SCRIPTS: Mapping[str, Sequence[str]] = {
+    "admitted": ("common", "keep", "form"),
+    "registered": (),
+    "refilled": (),
+}
 
 
 class WaitingRoom:
@@ -75,18 +99,43 @@ class WaitingRoom:
     async def _register(
         self, request: web.Request, room: LiveRoom, values: Mapping[str, str]
     ) -> web.StreamResponse:
+        try:
+            errors = await self._take_in(request, room, values)
+        except UNDONE as error:
+            problem = from_exception(partial(request_id, request), error)
+            if problem.status not in {429, 503} or not prefers_html(request):
+                raise
+            return respond(
+                request, problem, ProblemStyle(render=partial(self._again, room, values))
+            )
+        if not errors:
+            return _back(request, room)
+        codes = {error.pointer[1:]: error.code for error in errors}
+        response = await self._page(request, room, Filled(values, codes))
+        response.set_status(422)
+        return response
+
+    async def _take_in(
+        self, request: web.Request, room: LiveRoom, values: Mapping[str, str]
+    ) -> Sequence[FieldError]:
+        """Register, or return what is wrong with the fields."""
         held = self._services.cookies.pass_of(shown_by(request), room.wave.id)
         self._services.check_attempt(held)
         tidy = {name: tidied(room, name, value) for name, value in values.items()}
         answer = await self._services.intake.register(room, held, tidy)
-        if isinstance(answer, Accepted):
-            return _back(request, room)
-        if not isinstance(answer, tuple):
+        if isinstance(answer, Refusal):
             raise registration_problem(answer)
-        codes = {error.pointer[1:]: error.code for error in answer}
-        response = await self._page(request, room, Filled(values, codes))
-        response.set_status(422)
-        return response
+        return () if isinstance(answer, Accepted) else answer
+
+    def _again(
+        self, room: LiveRoom, values: Mapping[str, str], request: web.BaseRequest, refused: Refused
+    ) -> web.Response:
+        """Show the form with what was typed, and why it is to be sent again: no port is asked."""
+        says = speech(refused.language).for_programme(room.programme)
+        texts = wave_texts(room, self._services.rooms, says)
+        reason = f"{refused.title}. {refused.detail} {says('form.again', s=refused.retry_after_s)}"
+        view = refilled(texts, reason) | form_of(room, says, Filled(values))
+        return self._respond(request, room, says, texts, view)
 
     async def _page(self, request: web.Request, room: LiveRoom, filled: Filled) -> web.Response:
         says = speech(language_of(request)).for_programme(room.programme)
@@ -97,7 +146,7 @@ class WaitingRoom:
             view = outside(self._services.front_door.board(room), texts, says, room)
         else:
             place = await self._place(request, room, ticket)
-            view = inside(place, texts, says, room, await self._receipt_state(place))
+            view = inside(place, texts, says, room, await self._record(place))
         if view["state"] == "admitted":
             view |= form_of(room, says, filled)
             view["facts"] = form_facts(room, self._services.rooms, says, place)
@@ -117,13 +166,12 @@ class WaitingRoom:
         services.count_poll(ticket.wave_id, ticket.number, place["poll_s"], time.monotonic())
         return place
 
-    async def _receipt_state(self, place: Mapping[str, Any]) -> str:
-        record = await self._services.intake.receipt(place.get("receipt", ""))
-        return record.state if record else "received"
+    async def _record(self, place: Mapping[str, Any]) -> ReceiptRecord | None:
+        return await self._services.intake.receipt(place.get("receipt", ""))
 
     def _respond(
         self,
-        request: web.Request,
+        request: web.BaseRequest,
         room: LiveRoom,
         says: Speech,
         texts: Mapping[str, str],
@@ -140,6 +188,7 @@ class WaitingRoom:
         if "extend" in names:
             names["extend"] = names["extend"].format(m=minutes)
         return self._pages.personal(
+            request,
             "wait.html",
             says,
             room.programme,
@@ -152,7 +201,7 @@ class WaitingRoom:
             scripts=SCRIPTS.get(state, ("back",)),
             movable=state in {"prequeue", "waiting", "called", "admitted", "paused"},
             texts=names,
-            **({"receipt": "", "facts": ""} | dict(view)),
+            **({"receipt": "", "facts": "", "fields": (), "reason": ""} | dict(view)),
         )
 
 
@@ -162,7 +211,7 @@ async def _nothing() -> None:
 
 def _pace(state: str) -> float:
     """Near the front the page must be seen at every check-in; elsewhere it may take its time."""
-    return 1.0 if state in {"called", "waiting"} else SLOWER
+    return 1.0 if state in {"called", "waiting", "registered"} else SLOWER
 
 
 def _back(request: web.Request, room: LiveRoom) -> web.Response:

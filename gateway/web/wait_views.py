@@ -8,8 +8,10 @@ from typing import Any
 from gateway.core.clock import local
 from gateway.core.form import Field
 from gateway.core.receipts import display
+from gateway.ports import ReceiptRecord
 from gateway.services.rooms import LiveRoom
 from gateway.web.facts import opening
+from gateway.web.receipt_views import receipt_poll_s, state_of
 from gateway.web.texts import Speech
 
 INPUT_TYPES = {"birth-date": "date", "phone": "tel", "email": "email"}
@@ -49,21 +51,25 @@ def outside(board: Mapping[str, Any], texts: Texts, says: Speech, room: LiveRoom
         view["lines"] = [_left(board, texts, says), texts["open.text"], texts["selection"]]
     if phase in {"scheduled", "prequeue"}:
         view |= _before(board, texts, says, room)
-    if phase in {"paused", "recovering"}:  # nobody's place: what is said of it is for its holder
-        view["buttons"] = []
+    if phase in {"paused", "recovering"}:  # what is said of a place is for its holder
+        view["lines"] = [texts[f"outside.{phase}"]]
+        view["buttons"] = ["join"] if phase == "paused" else []
     return view | {"message": board["message"], "poll_s": float(board["poll_s"])}
 
 
 def inside(
-    place: Mapping[str, Any], texts: Texts, says: Speech, room: LiveRoom, receipt_state: str
+    place: Mapping[str, Any],
+    texts: Texts,
+    says: Speech,
+    room: LiveRoom,
+    record: ReceiptRecord | None,
 ) -> View:
-    """Return the page of a ticket's holder; ``receipt_state`` is what became of its registration."""
+    """Return the page of a ticket's holder; ``record`` is what became of its registration."""
     state = str(place["state"])
     if state == "registered":
-        known = receipt_state if receipt_state in {"received", "recorded"} else "rejected"
-        poll_s = 2.0 if known == "received" else 0.0
+        known = state_of(record)
         return _simple(known, texts) | {
-            "state": state, "buttons": [], "message": "", "poll_s": poll_s,
+            "state": state, "buttons": [], "message": "", "poll_s": receipt_poll_s(room, record),
             "receipt": display(place["receipt"]),
         }  # fmt: skip
     view = _simple(state, texts)
@@ -76,6 +82,13 @@ def inside(
     elif state == "admitted":
         view |= _turn(place, texts, says)
     return view | {"message": place["message"], "poll_s": float(place["poll_s"])}
+
+
+def refilled(texts: Texts, reason: str) -> View:
+    """Return the form's page for what could not be taken in; how its visitor stands is not known."""
+    title = texts["form.title"]
+    shown = {"state": "refilled", "title": title, "tab": title, "big": "", "lines": []}
+    return shown | {"buttons": [], "message": "", "poll_s": 0.0, "reason": reason}
 
 
 def _simple(state: str, texts: Texts) -> View:
@@ -174,7 +187,7 @@ def _shown(each: Field, says: Speech) -> View:
         "type": INPUT_TYPES.get(each.kind, "text"),
         "numeric": each.kind in NUMERIC,
         "length": NIK_DIGITS if each.kind == "nik" else each.max_length,
-        "autocomplete": AUTOCOMPLETE.get(each.kind, ""),
+        "autocomplete": each.autocomplete or AUTOCOMPLETE.get(each.kind, ""),
         "choices": [
             {"value": choice.value, "label": says.of(choice.label)} for choice in each.choices
         ],

@@ -21,6 +21,8 @@ Notification.requestPermission = function () {
   told.push('asked'); Notification.permission = 'granted'; return Promise.resolve('granted');
 };
 """
+# What a WebView does whose app has left DOM storage off.
+KEEPS_NOTHING = "Object.defineProperty(window, 'sessionStorage', { value: null })"
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,16 @@ def asked(page: Page) -> list[str]:
 def visit(page: Page, preview_url: str, state: str) -> None:
     page.goto(f"{preview_url}/waves/{state}")
     expect(page.locator("#actions button, #form").first).to_be_attached()
+
+
+def change(page: Page, document: str, **changes: object) -> None:
+    """Have the API answer with a document that says otherwise."""
+
+    def answer(route: Route) -> None:
+        real = route.fetch()
+        route.fulfill(response=real, json=real.json() | changes)
+
+    page.route(f"**/{document}", answer)
 
 
 def open_form(page: Page, preview_url: str) -> None:
@@ -80,6 +92,24 @@ def test_the_page_asks_when_the_server_says_and_not_before(
     assert asked == []
     with page.expect_response("**/board"):
         page.clock.run_for(122_000)
+
+
+def test_a_wave_that_is_over_is_asked_about_no_sooner_than_told(
+    page: Page, preview_url: str, asked: list[str]
+) -> None:
+    page.clock.install()
+    change(page, "board", poll_s=300)
+    visit_over(page, preview_url)
+    asked.clear()
+    page.clock.run_for(250_000)
+    assert asked == []
+    with page.expect_response("**/board"):
+        page.clock.run_for(100_000)
+
+
+def visit_over(page: Page, preview_url: str) -> None:
+    page.goto(f"{preview_url}/waves/full?lang=en")
+    expect(page.locator("h1")).to_have_text(SAYS.fill("full.title", {"wave": "Wave 1"}))
 
 
 def test_updates_can_be_stopped_and_go_on_at_a_press(
@@ -149,6 +179,41 @@ def test_who_is_not_taken_is_told_so_however_late_the_words_come(
     assert "tickets" not in asked
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["words in time", "words late"])
+def test_who_has_no_place_may_join_while_it_is_paused(
+    page: Page, preview_url: str, late: bool
+) -> None:
+    held: list[Route] = []
+    if late:
+        page.route("**/wait.js*", lambda route: held.append(route))  # noqa: PLW0108
+    page.goto(f"{preview_url}/waves/paused-outside?lang=en", wait_until="commit")
+    expect(page.locator("#actions button")).to_have_text(SAYS("button.join"))
+    for route in held:
+        route.continue_()
+    expect(page.locator("#text")).to_have_text(SAYS("outside.paused"))
+    expect(page.locator("#message")).to_contain_text("19.30")
+
+
+def test_a_join_that_is_refused_is_tried_once_more_and_then_told(
+    page: Page, preview_url: str
+) -> None:
+    sent: list[str] = []
+    refusal = {"title": "Invalid ticket", "detail": "Not of this wave.", "type": "x/ticket-invalid"}
+
+    def refuse(route: Route) -> None:
+        sent.append(route.request.url)
+        route.fulfill(status=403, json=refusal)
+
+    page.route("**/tickets", refuse)
+    page.clock.install()
+    visit(page, preview_url, "open")
+    page.click(f"button:has-text('{SAYS('button.join')}')")
+    expect(page.locator("#note")).to_have_text("Invalid ticket. Not of this wave.")
+    page.clock.run_for(10_000)
+    expect(page.locator("#note")).to_be_visible()
+    assert len(sent) == 2
+
+
 @pytest.mark.parametrize("moved", [{"closes_at": "2020-04-20T16:00"}, {}])
 def test_a_closing_that_was_moved_is_told_by_a_new_page(
     page: Page, preview_url: str, moved: dict[str, str]
@@ -190,6 +255,23 @@ def test_who_listens_is_told_whole_sentences_once_a_minute_and_what_is_urgent_at
     assert live.inner_text() == "later"
     page.evaluate("say('now', true)")
     assert live.inner_text() == "now"
+
+
+@pytest.mark.parametrize("state", ["paused", "full", "closed", "called"])
+def test_who_listens_is_told_a_changed_state_at_once(
+    page: Page, preview_url: str, state: str
+) -> None:
+    visit(page, preview_url, "waiting")
+    live = page.locator("#live[role=status]")
+    expect(live).to_contain_text(SAYS("waiting.title"))
+    change(page, "board", phase="open" if state == "called" else state, near=130_000)
+    change(page, "place", state=state)
+    page.route(
+        "**/pass",
+        lambda route: route.fulfill(status=202, json={"state": "called", "retry_in_ms": 60_000}),
+    )
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(live).to_contain_text(SAYS.fill(f"{state}.title", {"wave": "Wave 1"}))
 
 
 def test_a_notification_is_asked_for_after_a_tap_only(page: Page, preview_url: str) -> None:
@@ -262,6 +344,12 @@ def test_a_position_other_than_the_drawn_one_is_told(page: Page, preview_url: st
     page.route("**/place", lambda route: route.fulfill(json=route.fetch().json() | {"position": 3}))
     page.goto(f"{preview_url}/waves/waiting/draw")
     expect(page.locator("#result")).to_have_text(SAYS("draw.wrong"))
+
+
+def test_a_browser_that_keeps_nothing_checks_the_draw(page: Page, preview_url: str) -> None:
+    page.add_init_script(KEEPS_NOTHING)
+    page.goto(f"{preview_url}/waves/prequeue/draw")
+    expect(page.locator("#result")).to_have_text(SAYS("draw.wait"))
 
 
 # --- the form ---------------------------------------------------------------------------------------
@@ -343,19 +431,71 @@ def test_a_second_press_sends_nothing_twice(page: Page, preview_url: str) -> Non
     sent: list[str] = []
     page.on("request", lambda r: sent.append(r.url) if r.url.endswith("/registrations") else None)
     open_form(page, preview_url)
-    fill(
-        page,
-        nik=nik(7),
-        family_card=nik(8),
-        name="Dewi",
-        birth_date="1990-04-11",
-        mobile="081234567890",
-    )
-    page.select_option("#province", "ID-JB")
+    fill_all(page)
     with page.expect_event("load"):  # on to the receipt; here, to the same page
         page.dblclick(f"button:has-text('{SAYS('button.send')}')")
     assert len(sent) == 1
     expect(page.locator("#name")).to_have_value("")  # nothing is kept any more
+
+
+def fill_all(page: Page) -> None:
+    fill(page, nik=nik(7), family_card=nik(8), name="Dewi", birth_date="1990-04-11")
+    fill(page, mobile="081234567890")
+    page.select_option("#province", "ID-JB")
+
+
+def test_who_is_registered_already_is_told_so_and_led_to_the_receipt(
+    page: Page, preview_url: str
+) -> None:
+    refusal = {"title": "", "detail": "", "type": "x/already-registered"}
+    page.route("**/registrations", lambda route: route.fulfill(status=409, json=refusal))
+    page.clock.install()
+    open_form(page, preview_url)
+    press_send(page)
+    expect(page.locator("h1")).to_have_text(SAYS("already.title"))
+    expect(page.locator("h1")).to_be_focused()
+    page.clock.run_for(6_000)
+    expect(page.locator("#status")).to_have_text(SAYS("already.text"))
+    expect(page.locator("#form")).to_be_hidden()
+    expect(page.locator("#leave")).to_be_visible()  # the place may go to somebody else
+    page.click(f"main a:has-text('{SAYS('button.find')}')")
+    expect(page.locator("#reference")).to_be_visible()
+
+
+@pytest.mark.parametrize("end", ["refused", "left on the form", "left while waiting"])
+def test_nobody_after_one_on_the_same_phone_finds_the_answers(
+    page: Page, preview_url: str, end: str
+) -> None:
+    page.on("dialog", lambda dialog: dialog.accept())
+    open_form(page, preview_url)
+    fill(page, name="Dewi")
+    assert "Dewi" in page.evaluate("JSON.stringify(sessionStorage)")
+    if end == "refused":
+        refusal = {"title": "Pass used", "detail": "", "type": "x/pass-used"}
+        page.route("**/registrations", lambda route: route.fulfill(status=409, json=refusal))
+        press_send(page)
+        expect(page.locator("#errors")).to_be_focused()
+    elif end == "left on the form":
+        page.route("**/wait?*", lambda route: route.fulfill(body="left"))
+        with page.expect_event("load"):
+            page.click("#leave")
+    else:
+        change(page, "place", state="left")
+        page.goto(f"{preview_url}/waves/admitted?lang=en")
+        expect(page.locator("h1")).to_have_text(SAYS("left.title"))
+        page.wait_for_load_state()
+    assert "Dewi" not in page.evaluate("JSON.stringify(sessionStorage)")
+
+
+def test_a_browser_that_keeps_nothing_leads_on_to_the_receipt_all_the_same(
+    page: Page, preview_url: str
+) -> None:
+    page.add_init_script(KEEPS_NOTHING)
+    open_form(page, preview_url)
+    fill_all(page)
+    with page.expect_event("load"):  # on to the receipt; here, to the same page
+        press_send(page)
+    expect(page.locator("#errors")).to_be_hidden()
 
 
 def test_the_time_left_is_told_and_its_end_keeps_the_answers(page: Page, preview_url: str) -> None:

@@ -19,7 +19,7 @@ from tests.browser.conftest import SCREENS
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 SCHEMES: dict[str, Any] = {"id": "light", "en": "dark"}
 # Without script one template speaks in all states, in words that are seen with it: a few will do.
-PLAIN = ("admitted", "waiting", "prequeue", "received", "paused")
+PLAIN = ("admitted", "waiting", "prequeue", "received", "paused", "paused-outside", "already")
 BESIDE = {
     "home": "/?",
     "find": "/receipts?",
@@ -116,6 +116,6 @@ def test_a_page_beside_the_states(page: Page, preview_url: str, name: str, langu
 
 def title_of(state: str, language: str) -> re.Pattern[str]:
     """Return what the title of a state looks like, whatever stands in its gaps."""
-    named = {"unlikely": "waiting", "throttled": "open"}.get(state, state)
+    named = {"unlikely": "waiting", "throttled": "open"}.get(state, state.removesuffix("-outside"))
     parts = re.split(r"\{\w+\}", speech(language).texts[f"{named}.title"])
     return re.compile(f"^{'.+'.join(map(re.escape, parts))}$")

@@ -73,3 +73,16 @@ async def test_an_opening_that_is_overdue_by_far_was_never_due() -> None:
     world.stepped_us = -HOUR_US
     world.pass_after(1_000.0)
     assert await world.told_s() > 200, "as for any opening in three quarters of an hour"
+
+
+@pytest.mark.parametrize("phase", [Phase.FULL, Phase.CLOSED])
+@pytest.mark.parametrize(("issued", "told_s"), [(100, 60.0), (1_300_000, 650.0)])
+def test_a_wave_that_is_over_is_looked_at_within_the_budget_by_however_many(
+    phase: Phase, issued: int, told_s: float
+) -> None:
+    house = House()
+    house.see(OPEN, phase=phase, issued=issued)
+    (room, *_) = house.rooms
+    assert room.policy.poll_budget_per_s == 2_000
+    assert room.moment().board_poll_s() == told_s
+    assert room.moment().poll_s(position=issued - 1) == told_s

@@ -138,7 +138,8 @@ class House:
     def app_with_pages(self) -> web.Application:
         pages = Pages((PROGRAMME,))
         style = ProblemStyle("https://gateway.example/problems", pages.problem)
-        return public_app(self.services, style, partial(page_routes, pages=pages))
+        services = replace(self.services, receipt_page=pages.receipt)
+        return public_app(services, style, partial(page_routes, pages=pages))
 
     def see(self, snapshot: Snapshot, **changes: Any) -> None:
         """Have every room look so."""

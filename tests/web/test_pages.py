@@ -9,17 +9,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.core.look import Look
 from gateway.core.receipts import make
 from gateway.core.snapshot import Phase
-from gateway.ports import Standing
-from gateway.preview_house import preview_app
-from gateway.preview_states import STATES
+from gateway.ports import (
+    OutcomeUnknownError,
+    PortUnavailableError,
+    ReceiptRecord,
+    Refusal,
+    Standing,
+)
+from gateway.preview_house import preview_app, receipt_of
+from gateway.preview_states import OFFLINE, STATES
 from gateway.programmes import load_programmes
 from gateway.web.facts import DRAW_TEXTS, FORM_TEXTS, ROOM_TEXTS, WAIT_TEXTS
+from gateway.web.problems import STYLE, Problem, ProblemStyle, problem_middleware
 from gateway.web.rendering import Pages
 from gateway.web.texts import LANGUAGES, speech
 from tests.web import house
@@ -130,6 +137,7 @@ async def test_the_page_fits_into_the_first_flight(
     assert len(gzip.compress(await answer.read(), 9)) + head < 14_000
 
 
+BROWSER = {"Accept": "text/html"}
 PAGE_BYTES_MAX = 5 * 1024
 POLL_BYTES_MAX = 300
 
@@ -157,7 +165,35 @@ async def test_a_poll_of_ones_place_weighs_300_bytes_in_every_state() -> None:
                 assert len(body) - len(state.message.encode()) <= POLL_BYTES_MAX, name
 
 
-@pytest.mark.parametrize("phase", [Phase.PREQUEUE, Phase.OPEN])
+PERSONAL_BYTES_MAX = 14_600  # ten segments: what a server sends before it waits for an answer
+
+
+@pytest.mark.parametrize("file", sorted(PROGRAMMES.glob("*.toml")), ids=lambda path: path.stem)
+async def test_every_page_of_one_person_is_gzipped_and_fits_into_the_first_flight(
+    file: Path,
+) -> None:
+    (programme,) = load_programmes([file])
+    beside = ("/receipts", "/waves/waiting/device", "/nothing")
+    pages = [f"/waves/{name}/wait" for name in STATES if STATES[name].trouble != OFFLINE]
+    pages += [f"/v1/registrations/{receipt_of(name)}" for name in STATES if STATES[name].receipt]
+    async with TestClient(
+        TestServer(preview_app(programme, house.NOW_US)), auto_decompress=False
+    ) as client:
+        for page in (*pages, *beside):
+            plain = await client.get(page, headers=BROWSER | {"Accept-Encoding": "identity"})
+            packed = await client.get(page, headers=BROWSER | {"Accept-Encoding": "gzip"})
+            body = await packed.read()
+            assert packed.headers["Content-Encoding"] == "gzip", page
+            assert "Content-Encoding" not in plain.headers, page
+            assert "Accept-Encoding" in packed.headers["Vary"], page
+            assert "Accept-Encoding" in plain.headers["Vary"], page
+            assert b"</html>" in await plain.read(), page
+            assert b"</html>" in gzip.decompress(body), page
+            head = sum(len(k) + len(v) + 4 for k, v in packed.headers.items())
+            assert len(body) + head <= PERSONAL_BYTES_MAX, page
+
+
+@pytest.mark.parametrize("phase", [Phase.PREQUEUE, Phase.OPEN, Phase.PAUSED])
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_while_joins_are_paused_the_page_without_script_says_so_and_offers_no_join(
     client: Client, a_house: house.House, phase: Phase, language: str
@@ -173,6 +209,23 @@ async def test_while_joins_are_paused_the_page_without_script_says_so_and_offers
     assert 'value="join"' not in told
 
 
+@pytest.mark.parametrize(("phase", "joins"), [(Phase.PAUSED, True), (Phase.RECOVERING, False)])
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_who_has_no_place_is_promised_none_and_may_join_while_numbers_are_given(
+    client: Client, a_house: house.House, phase: Phase, joins: bool, language: str
+) -> None:
+    a_house.see(house.OPEN, phase=phase)
+    page, texts = f"/waves/wave-1/wait?lang={language}", speech(language).texts
+    told = await (await client.get(page)).text()
+    assert texts[f"{phase}.title"] in told
+    assert texts[f"outside.{phase}"] in told
+    assert texts[f"{phase}.text"] not in told
+    assert ('value="join"' in told) is joins
+    if phase is Phase.PAUSED:
+        mine = await client.get(page, cookies={"ticket.wave-1": a_house.ticket(30)})
+        assert texts["paused.text"] in await mine.text()
+
+
 @pytest.mark.parametrize("path", ["/", "/waves/wave-1", "/waves/wave-1/wait"])
 async def test_pages_tell_the_closing_that_the_policy_says(
     client: Client, a_house: house.House, path: str
@@ -182,6 +235,29 @@ async def test_pages_tell_the_closing_that_the_policy_says(
         room.policy = replace(room.policy, closes_at="2020-04-20T10:30:00Z")
     told = await (await client.get(f"{path}?lang=en")).text()
     assert "20 April 2020, 17:30 WIB" in told
+
+
+async def test_what_was_received_is_asked_about_ever_less_often(
+    client: Client, a_house: house.House
+) -> None:
+    receipt = make(bytes(16))
+    a_house.room.answers["look"] = Standing("registered", receipt=receipt)
+    cookies = {"ticket.wave-1": a_house.ticket(5)}
+    pages = ("/waves/wave-1/wait?lang=en", f"/v1/registrations/{receipt}?lang=en")
+    (room, *_) = a_house.rooms
+    for age_s, told_s in ((0, "10"), (59, "10"), (61, "30"), (86_400, "30")):
+        at_us = room.now_us() - age_s * 1_000_000
+        record = ReceiptRecord(receipt, "wave-1", "received", at_us, 0)
+        a_house.intake.answers["find_receipt"] = record
+        for page in pages:
+            answer = await client.get(page, cookies=cookies, headers={"Accept": "text/html"})
+            assert answer.headers["Refresh"] == told_s, (page, age_s)
+            assert f'href="{page}&amp;auto=0"' in await answer.text()
+            still = await client.get(
+                f"{page}&auto=0", cookies=cookies, headers={"Accept": "text/html"}
+            )
+            assert "Refresh" not in still.headers
+            assert f'href="{page}"' in await still.text()
 
 
 async def test_a_page_that_asks_again_by_itself_offers_to_stop_that(client: Client) -> None:
@@ -227,6 +303,114 @@ async def test_errors_of_the_form_without_script_stand_beside_their_fields(
     )
     assert 'aria-describedby="nik-error"' in text
     assert 'value="Dewi"' in text
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Refusal.BACKLOG_FULL, PortUnavailableError("redis"), OutcomeUnknownError("redis")],
+    ids=["backlog-full", "redis-unavailable", "outcome-unknown"],
+)
+async def test_a_form_without_script_that_could_not_be_taken_in_comes_back_with_its_answers(
+    client: Client, a_house: house.House, answer: object
+) -> None:
+    a_house.intake.answers["accept"] = answer
+    # Where Redis is away, how the visitor stands cannot be asked either.
+    a_house.room.answers["look"] = PortUnavailableError("redis")
+    refused = await _send_form(client, a_house)
+    assert refused.status == 503
+    await _assert_typed_again(refused)
+
+
+async def test_a_form_without_script_that_was_sent_too_often_comes_back_with_its_answers(
+    client: Client, a_house: house.House
+) -> None:
+    a_house.intake.answers["accept"] = Refusal.BACKLOG_FULL
+    for _ in range(20):
+        refused = await _send_form(client, a_house)
+        if refused.status == 429:
+            break
+    assert refused.status == 429
+    await _assert_typed_again(refused)
+
+
+async def _send_form(client: Client, a_house: house.House, language: str = "en") -> ClientResponse:
+    return await client.post(
+        f"/waves/wave-1/wait?lang={language}",
+        data={"action": "register", "nik": house.NIK, "name": 'Dewi "A"', "email": ""},
+        cookies={"ticket.wave-1": a_house.ticket(5), "pass.wave-1": a_house.pass_(5)},
+        headers={"Accept": "text/html"},
+    )
+
+
+async def _assert_typed_again(refused: ClientResponse) -> None:
+    text = await refused.text()
+    assert "Refresh" not in refused.headers  # it would ask for an empty form
+    assert f'value="{house.NIK}"' in text
+    assert 'value="Dewi &#34;A&#34;"' in text
+    again = f"Send them again in {refused.headers['Retry-After']} seconds."
+    assert again in text.split('<form id="form"')[0]  # the reason stands on top
+    assert 'action="/waves/wave-1/wait?lang=en"' in text
+
+
+async def test_a_problem_of_a_wave_leads_back_to_it_in_the_same_language(
+    client: Client, a_house: house.House
+) -> None:
+    a_house.intake.answers["accept"] = Refusal.PASS_USED
+    refused = await _send_form(client, a_house)
+    assert refused.status == 409
+    assert 'href="/waves/wave-1/wait?lang=en"' in await refused.text()
+    assert 'href="/?lang=en"' in await refused.text()
+    unknown = await client.get("/waves/nowhere/wait", headers={"Accept": "text/html"})
+    assert "nowhere" not in await unknown.text()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_who_is_registered_already_is_told_so_and_led_to_the_receipt(
+    client: Client, a_house: house.House, language: str
+) -> None:
+    a_house.intake.answers["accept"] = Refusal.ALREADY_REGISTERED
+    refused = await _send_form(client, a_house, language)
+    text, says = await refused.text(), speech(language)
+    assert refused.status == 409
+    assert f"<h1>{says('already.title')}</h1>" in text
+    assert says("already.text") in text
+    assert f'class="button" href="/receipts?lang={language}"' in text
+    assert "0800" in text  # whom to ask where it was somebody else
+
+
+async def test_what_was_refused_unread_is_sent_again_by_a_reload_not_by_a_refresh() -> None:
+    async def shed(request: web.Request) -> web.Response:
+        raise Problem("overloaded")
+
+    app = web.Application(middlewares=[problem_middleware])
+    app[STYLE] = ProblemStyle(render=Pages(()).problem)
+    app.router.add_route("*", "/waves/wave-1/wait", shed)
+    async with TestClient(TestServer(app)) as client:
+        page, headers = "/waves/wave-1/wait?lang=en", {"Accept": "text/html"}
+        asked = await client.get(page, headers=headers)
+        sent = await client.post(page, headers=headers, data={"action": "register"})
+        text = await sent.text()
+    assert asked.headers["Refresh"] == asked.headers["Retry-After"]
+    assert "Refresh" not in sent.headers
+    assert "then reload this page: the same is sent again." in text
+
+
+async def test_browsers_are_told_which_fields_they_may_fill_in_for_their_person() -> None:
+    (programme,) = load_programmes([PROGRAMMES / "prakerja-2020.toml"])
+    async with TestClient(TestServer(preview_app(programme, house.NOW_US))) as client:
+        text = await (await client.get("/waves/admitted/wait")).text()
+    told = {
+        name: re.search(f'name="{name}"[^>]* autocomplete="([^"]+)"', text)
+        for name in ("nik", "name", "birth_date", "mobile", "email", "province")
+    }
+    assert {name: found[1] for name, found in told.items() if found} == {
+        "nik": "off",
+        "name": "name",
+        "birth_date": "bday",
+        "mobile": "tel",
+        "email": "email",
+        "province": "address-level1",
+    }
 
 
 async def test_a_receipt_is_found_by_its_reference_and_a_slip_is_told(client: Client) -> None:
@@ -297,7 +481,7 @@ async def test_a_ticket_that_is_not_ours_is_forgotten_or_its_holder_could_never_
 
 
 def test_personal_texts_are_escaped() -> None:
-    body = Pages(()).html("problem.html", "en", title="<script>", text="a & b", refresh_s=0)
+    body = Pages(()).html("problem.html", "en", title="<script>", text="a & b", back="", find=False)
     assert b"<script>" not in body
     assert b"&lt;script&gt;" in body
 

@@ -1,15 +1,12 @@
 /* It is your turn: the form that works without script, with its answers kept, its time told, and its
    errors shown without losing a word. */
-var form = $('form'), kept = 'form.' + P.wave, skew = Date.parse(P.at) - Date.now(), warned = 99, opener;
+var form = $('form'), kept = 'form.' + P.wave, skew = Date.parse(P.at) - Date.now(), warned = 99, opener, clock;
 
 function lost(error) {
   if (error !== OFFLINE) { setTimeout(function () { throw error; }); }
   fail(t('offline.form'));
 }
 function fail(text) { put('errors', text); $('errors').focus(); }
-function store(name, value) { /* private mode keeps nothing */
-  try { return value === undefined ? sessionStorage.getItem(name) : sessionStorage.setItem(name, value); } catch (_) { return null; }
-}
 function hm(iso) { return iso.slice(11, 16).replace(':', P.colon); }
 function each(act) { Array.prototype.forEach.call(form.querySelectorAll('[data-kind]'), act); }
 function digits(text) { return text.replace(/[\s.\-]/g, ''); }
@@ -46,14 +43,26 @@ function send() {
   return call('POST', api + 'registrations', JSON.stringify(read(true))).then(function (a) {
     put('sending', '');
     if (a.status === 201) {
-      sessionStorage.removeItem(kept); sessionStorage.removeItem(P.wave);
+      store(kept, null); store(P.wave, null);
       go(page + '/wait');
       return new Promise(function () { /* leaving: until the new page is there, nothing can be pressed again */ });
     }
     if (a.status === 422) { return wrong(a.data.errors || []); }
+    if (/already-registered$/.test(a.data.type)) { return already(); }
     fail((a.data.title || t('offline.form')) + '. ' + (a.data.detail || ''));
+    if (a.status === 409) { store(kept, null); } /* the phone may be another's next */
     if (a.status === 410 || a.status === 401) { P.until = P.at; minutes(); }
   }, function (e) { put('sending', ''); throw e; });
+}
+function already() { /* nothing more to fill in; leaving gives the place to somebody else */
+  store(kept, null); clearInterval(clock);
+  form.hidden = true;
+  if ($('extend')) { $('extend').hidden = true; }
+  put('title', t('already.title')); put('status', t('already.text'));
+  document.title = t('already.title');
+  $('back').textContent = t('button.find'); $('back').href = '/receipts?lang=' + P.language;
+  $('back').hidden = false;
+  $('title').focus();
 }
 function wrong(errors) {
   var codes = {}, list = document.createElement('ul');
@@ -103,6 +112,8 @@ if ($('extend')) {
     });
   });
 }
-$('leave').onclick = function (e) { if (!confirm(t('leave.sure'))) { e.preventDefault(); } };
+$('leave').onclick = function (e) {
+  if (confirm(t('leave.sure'))) { store(kept, null); } else { e.preventDefault(); }
+};
 minutes();
-setInterval(minutes, 5000);
+clock = setInterval(minutes, 5000);

@@ -12,12 +12,12 @@ function seedOf(b) {
 }
 function check() {
   return call('GET', api + 'board').then(function (a) {
-    var b = a.data, before = sessionStorage.getItem(noted) || P.commitment, honest, place;
+    var b = a.data, before = store(noted) || P.commitment, honest, place;
     if (a.status !== 200) { throw OFFLINE; }
     put('secret', b.draw.secret || '–');
     put('cohort', b.draw.secret ? t('draw.count', b) : '–');
     if (!b.draw.secret) {
-      sessionStorage.setItem(noted, P.commitment); /* noted while it says nothing yet: we are held to it */
+      store(noted, P.commitment); /* noted while it says nothing yet: we are held to it */
       return put('result', t('draw.wait'));
     }
     honest = hex(draw.sha256(draw.bytes(b.draw.secret))) === before && seedOf(b) === b.draw.seed;

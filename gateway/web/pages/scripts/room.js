@@ -23,9 +23,9 @@ function ask(method, path, bearer) {
   });
 }
 function show(state, more, buttons) {
-  var box = $('actions'), held = box.contains(document.activeElement), id, parts = { title: t(state + '.title') || P.title, text: t(state + '.text') };
+  var fresh = shown !== state, box = $('actions'), held = box.contains(document.activeElement), id, parts = { title: t(state + '.title') || P.title, text: t(state + '.text') };
   for (id in more) { parts[id] = more[id]; }
-  if (shown !== state) {
+  if (fresh) {
     shown = state; box.textContent = '';
     buttons.forEach(function (name) {
       var b = box.appendChild(document.createElement('button'));
@@ -39,20 +39,19 @@ function show(state, more, buttons) {
   }
   parts.message = parts.message && t('message', parts);
   ['title', 'status', 'text', 'more', 'message'].forEach(function (id) { put(id, parts[id] || ''); });
-  $('bar').hidden = state !== 'waiting' || !$('bar').value;
   $('mine').hidden = !joined;
   document.title = parts.tab || parts.title;
-  say(parts.title + '. ' + (parts.status || ''), fails);
+  say(parts.title + '. ' + (parts.status || ''), fresh);
 }
 function countdown() {
   var s = Math.max(0, Math.round((Date.parse(P.opens_iso) - Date.now() - skew) / 1000));
   put('big', t('countdown', { time: Math.floor(s / 3600) + new Date(s * 1000).toISOString().slice(13, 19) }));
 }
 
-function join() {
+function join(first) { /* a ticket that is not ours is forgotten by the answer, so once more is enough */
   return ask('POST', api + 'tickets').then(function (a) {
     if (a.status < 202) { joined = true; return tick(); }
-    return a.status === 403 ? join() : refused(a);
+    return first && a.status === 403 ? join() : refused(a);
   });
 }
 var acts = {
@@ -97,8 +96,8 @@ function askBoard() {
       return later(b.poll_s, firstFar());
     }
     show(phase === 'prequeue' ? 'join' : phase, phase === 'open' ? { status: t('waiting.left', b), more: t('selection') } :
-      { message: b.message, opens: opens, more: opens && P.before }, /pre|op/.test(phase) ? ['join'] : []);
-    later(Math.min(b.poll_s, 60), 0.3);
+      { message: b.message, opens: opens, more: opens && P.before }, /pre|op|pau/.test(phase) ? ['join'] : []);
+    later(b.poll_s, 0.3);
   });
 }
 function askPlace() {

@@ -19,13 +19,10 @@ var wait = (function () {
   }
   /* Nobody is moved back by whom it happens to ask; the bar needs where it began. */
   function least(p) {
-    var before;
-    try {
-      before = (sessionStorage.getItem(P.wave) || '').split('-');
-      if (+before[0] !== p.number) { before = [p.number, p.ahead, p.ahead]; }
-      before[1] = Math.min(p.ahead, before[1]);
-      sessionStorage.setItem(P.wave, before.join('-'));
-    } catch (_) { before = [0, p.ahead, p.ahead]; } /* private mode */
+    var before = (store(P.wave) || '').split('-');
+    if (+before[0] !== p.number) { before = [p.number, p.ahead, p.ahead]; }
+    before[1] = Math.min(p.ahead, before[1]);
+    store(P.wave, before.join('-'));
     $('bar').value = 1 - before[1] / before[2] || 0;
     return before[1];
   }
@@ -59,18 +56,39 @@ var wait = (function () {
       put('note', t('tell.' + answer));
     });
   }
-  return { from: from, show: show, tell: tell };
+  function find() { location.href = '/receipts?lang=' + P.language; return Promise.resolve(); }
+  return { from: from, show: show, tell: tell, find: find };
 }());
 if (shown === 'shut') { later(0, 0); } /* shown before its words had come */
-/* Who sees a wave close at another time than its page was made with needs the words of today's. */
+/* Whoever may not join is told why, and has time to read it. Who is registered may have a receipt to show. */
 (function (plainly) {
+  window.refused = function (a) {
+    var outside = !joined;
+    plainly(a);
+    if (/already-registered$/.test(a.data.type)) {
+      joined = true; called = far = false;
+      show('already', {}, ['find']); later(30, 0.3);
+    }
+    if (outside && a.status === 403) { put('note', a.data.title + '. ' + a.data.detail); later(30, 0.3); }
+  };
+}(refused));
+/* What goes with a state. Who sees a wave close at another time than its page was made with needs the
+   words of today's. */
+(function (plainly) {
+  function beside(state) {
+    if (state === 'left') { store('form.' + P.wave, null); } /* the phone may be another's next */
+    if (joined === false && t('outside.' + state)) { put('text', t('outside.' + state)); } /* nobody's place is promised */
+    $('bar').hidden = state !== 'waiting' || !$('bar').value;
+  }
   window.show = function (state, more, buttons) {
     var isEnd = state === 'closed' && shown && shown !== state;
     plainly(state, more, buttons);
+    beside(state);
     if (isEnd) {
       call('GET', api + 'board').then(function (a) {
         if (a.status === 200 && a.data.closes_at.slice(0, 16) !== t('closes_at')) { location.reload(); }
       }, function () { /* the rest is told all the same */ });
     }
   };
+  beside(shown); /* before this script had come */
 }(show));
