@@ -1,9 +1,10 @@
 """What a verdict is made from: values only. ``remains`` reads them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.core.draw import Draw
+from loadtests.histogram import Histogram
 
 PASS_TTL_S = 120  # longer than most runs: no pass expires unspent
 
@@ -96,3 +97,7 @@ class Evidence:
     troubles: Sequence[str] = ()  # what was done to the gateway
     stops_us: Sequence[tuple[int, int]] = ()  # when nobody could be admitted for it
     wanted_troubles: Sequence[str] = ()  # and what was to be
+    looks_ms: Mapping[int, Histogram] = field(default_factory=dict)  # pages and polls, by second
+    kills_s: Sequence[
+        tuple[float, float]
+    ] = ()  # from the kill until it served again; as those seconds

@@ -7,7 +7,7 @@ by their number. Histograms of several processes add up.
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 CLASSES_PER_E = 50  # a class is e^(1/50) wide
 LEAST_MS = 0.01
@@ -48,6 +48,12 @@ class Histogram:
     def document(self) -> dict[str, Any]:
         """Return it as it is written."""
         return {"counts": dict(self._counts), "most_ms": self.most_ms}
+
+    def __iadd__(self, other: "Histogram") -> Self:
+        """Count all of another's durations, too."""
+        self._counts.update(other._counts)
+        self.most_ms = max(self.most_ms, other.most_ms)
+        return self
 
     @classmethod
     def sum(cls, documents: Iterable[Mapping[str, Any]]) -> "Histogram":

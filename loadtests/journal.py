@@ -12,6 +12,7 @@ form), ``silence`` (name), ``surprise`` (name, status, what), ``end`` (outcome, 
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from loadtests.histogram import Histogram
 
 SHED, THROTTLED = "shed", "throttled"
 SILENT = "0"  # the status of a request without an answer
+LOOKS = frozenset({"home", "page", "board", "place"})  # pages and polls
 
 
 class Journal:
@@ -46,6 +48,7 @@ class Tally:
         self.lags = Histogram()  # how long after its time each step began
         self.seconds: dict[int, Counter[str]] = defaultdict(Counter)  # from the opening
         self.seconds_ms: dict[int, Histogram] = defaultdict(Histogram)
+        self.looks_ms: dict[int, Histogram] = defaultdict(Histogram)  # served or silent
 
     def count(self, habit: str, name: str, word: str, at_s: float, took_ms: float) -> None:
         """Count one answer: its status, ``shed`` or ``throttled``."""
@@ -56,6 +59,8 @@ class Tally:
         self.seconds_ms[second].add(took_ms)
         if word in {SHED, THROTTLED, SILENT}:
             self.seconds[second][word] += 1
+        if name in LOOKS and word not in {SHED, THROTTLED}:  # a refusal is quick: it would flatter
+            self.looks_ms[second].add(took_ms)
 
     def arrived(self, at_s: float) -> None:
         """Count one applicant."""
@@ -74,6 +79,7 @@ class Tally:
             "lags": self.lags.document(),
             "seconds": [[at, dict(counts)] for at, counts in sorted(self.seconds.items())],
             "seconds_ms": [[at, each.document()] for at, each in sorted(self.seconds_ms.items())],
+            "looks_ms": [[at, each.document()] for at, each in sorted(self.looks_ms.items())],
             "lives": lives,
             "waiting": waiting,
             "began_s": began_s,
@@ -94,16 +100,15 @@ class Totals:
         self.answers: Counter[tuple[str, str, str]] = Counter()
         self.seconds: dict[int, Counter[str]] = defaultdict(Counter)
         self._times: list[tuple[str, str, Mapping[str, Any]]] = []
-        seconds_ms: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
         for each in documents:
             for habit, name, word, count in each["answers"]:
                 self.answers[habit, name, word] += count
             for at, counts in each["seconds"]:
                 self.seconds[at].update(counts)
-            for at, document in each["seconds_ms"]:
-                seconds_ms[at].append(document)
             self._times += [(habit, name, document) for habit, name, document in each["times"]]
-        self.seconds_ms = {at: Histogram.sum(parts) for at, parts in sorted(seconds_ms.items())}
+        self.seconds_ms, self.looks_ms = (
+            _by_second(each[key] for each in documents) for key in ("seconds_ms", "looks_ms")
+        )
 
     @property
     def requests(self) -> int:
@@ -126,6 +131,14 @@ class Totals:
             if habit in {None, by} and name in {None, of}:
                 words[word] += count
         return words
+
+
+def _by_second(series: Iterable[Iterable[Any]]) -> dict[int, Histogram]:
+    """Add up what each process measured, second by second."""
+    parts: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for at, document in chain.from_iterable(series):
+        parts[at].append(document)
+    return {at: Histogram.sum(documents) for at, documents in sorted(parts.items())}
 
 
 def write_tally(folder: Path, document: Mapping[str, Any], index: int = 0) -> None:

@@ -1,14 +1,18 @@
-"""Was the wait as it was told, and the store as busy as it may be?"""
+"""Was the wait as it was told, were looks quick, and was the store as busy as it may be?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from loadtests.evidence import Issued, Row, Terms
 from loadtests.finding import Finding, found
+from loadtests.histogram import Histogram
 from loadtests.windows import burst_needed, most_within
 
 TOLD_TRUE_MIN = 0.9  # of those told a range and called, inside or before it
 SAMPLE_MIN = 20
 SECOND_US = 1_000_000
+LOOKS_P99_MS_MAX = 300.0
+# After a kill whoever was in the middle of a look has its answer, or has given up, within so long.
+AFTER_KILL_S = 10.0
 HELD_S = 0.1  # rows on their way to the store are recorded a moment after they were paid for
 HELD_IN_TROUBLE_S = 2.0  # and where somebody else held its lock
 
@@ -45,6 +49,34 @@ def told_true(
     detail = f"{share:.1%} of {told:,}: {before:,} before, {inside:,} inside, {after:,} after"
     faults = [detail] if told >= SAMPLE_MIN and share < TOLD_TRUE_MIN else []
     return found("waits are as they were told, or shorter", faults, detail, excusable=True)
+
+
+def looks_quick(
+    looks_ms: Mapping[int, Histogram], kills_s: Sequence[tuple[float, float]]
+) -> Finding:
+    """Pages and polls are answered within 300 ms at p99, the generator's delay included.
+
+    The criterion is that of a launch on which nothing is killed: seconds between a kill and the return of
+    what was killed, and those in which looks begun there end, are told but not judged. Slow stores and
+    pauses excuse nothing: no look waits for them.
+    """
+    whole, judged, spared = Histogram(), Histogram(), 0
+    for at_s, each in looks_ms.items():
+        whole += each
+        if any(begin_s - 1 < at_s <= end_s + AFTER_KILL_S for begin_s, end_s in kills_s):
+            spared += 1
+        else:
+            judged += each
+    p99_ms = judged.quantile_ms(0.99)
+    detail = f"p99 {p99_ms:.0f} ms of {judged.count:,}, limit {LOOKS_P99_MS_MAX:.0f} ms"
+    if spared:
+        detail += (
+            f"; {spared} s around kills not judged, {whole.quantile_ms(0.99):.0f} ms with them"
+        )
+    faults = [detail] if p99_ms > LOOKS_P99_MS_MAX else []
+    if not judged.count:
+        faults = ["there is none to judge by"]
+    return found("pages and polls are answered quickly", faults, detail, excusable=True)
 
 
 def store_within(terms: Terms, rows: Sequence[Row], troubles: Sequence[str]) -> Finding:

@@ -68,6 +68,7 @@ def gather(
         answers={name: totals.words(name=name) for name in {key[1] for key in totals.answers}},
         requests=totals.requests,
         lag_p99_ms=totals.lags.quantile_ms(0.99),
+        looks_ms=totals.looks_ms,
         **more,
     )
 

@@ -168,6 +168,7 @@ class _Run:
             troubles=made,
             stops_us=[(int(a * 1e6), int(b * 1e6)) for a, b in self._maker.stops_s],
             wanted_troubles=options.trouble,
+            kills_s=self._maker.kills_s,
             **after,
         )
         seen = Seen(

@@ -3,7 +3,7 @@
 from loadtests.evidence import Evidence
 from loadtests.finding import Finding
 from loadtests.order import drawn, in_order, not_overtaken
-from loadtests.pace import store_within, told_true
+from loadtests.pace import looks_quick, store_within, told_true
 from loadtests.promises import (
     all_answered,
     all_finished,
@@ -39,6 +39,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         not_overtaken(terms, evidence.passes, evidence.draw, evidence.stops_us),
         drawn(evidence.positions, evidence.draw, is_verified=evidence.draw_verified),
         told_true(terms, evidence.passes, evidence.stops_us),
+        looks_quick(evidence.looks_ms, evidence.kills_s),
         store_within(terms, evidence.rows, evidence.troubles),
         served_by_right(terms, evidence.outcomes, evidence.rows, evidence.troubles),
         no_server_errors(evidence.answers),

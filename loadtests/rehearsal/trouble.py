@@ -20,6 +20,7 @@ from loadtests.system import Gateway
 SLOW_OF_SECOND = 0.8  # for which the store's lock is held: a fifth of its time is left
 CTL_S_MAX = 20.0
 LOOK_S, BACK_S_MAX = 0.2, 60.0
+START_S_MAX = 5.0  # for a front door to be started again and to be ready, on a busy machine
 SNAPSHOT_S = 0.6  # older than that no board is
 RAISED_BY_ONE_OF = 10
 
@@ -64,12 +65,13 @@ class Maker(threading.Thread):
         self._stop_wanted = threading.Event()
         self.made: list[str] = []
         self.stops_s: list[tuple[float, float]] = []  # when nobody could be admitted; wall clock
+        self.kills_s: list[tuple[float, float]] = []  # until it served again; from the opening
         self.log: list[tuple[float, str]] = []  # seconds from the opening, what was done
 
     def run(self) -> None:
         """Make one trouble after the other; those that last run beside the next."""
         makers: Mapping[str, Callable[[Trouble], bool]] = {
-            "kill-door": lambda _: self._kill("serve"),
+            "kill-door": lambda _: self._kill_door(),
             "kill-redis": lambda _: self._kill_redis(),
             "slow-store": self._slow,
             "pause": self._pause,
@@ -113,6 +115,13 @@ class Maker(threading.Thread):
     def _kill(self, role: str) -> bool:
         return self._processes.kill(role) is not None
 
+    def _kill_door(self) -> bool:
+        at_s = time.time() - self._opens_s
+        killed = self._kill("serve")
+        if killed:
+            self.kills_s.append((at_s, at_s + START_S_MAX))
+        return killed
+
     def _kill_redis(self) -> bool:
         """Kill it, and see when somebody is admitted again."""
         before, began_s = self._admitted(), time.time()
@@ -124,6 +133,8 @@ class Maker(threading.Thread):
                 break
             admitted = self._admitted()
         self.stops_s.append((began_s, time.time()))
+        if killed:
+            self.kills_s.append((began_s - self._opens_s, time.time() - self._opens_s))
         self._say(f"kill-redis: {time.time() - began_s:.1f} s later somebody was admitted again")
         return killed
 

@@ -134,6 +134,7 @@ def test_a_trouble_that_cannot_be_made_is_not_said_to_have_been(tmp_path: Path) 
         maker = a_maker(tmp_path, ["raise-quota", "kill-door"], store, open_s=0.01)
         maker.run()
     assert maker.made == []
+    assert maker.kills_s == [], "and excuses nothing"
     assert any("could not be done" in what for _, what in maker.log)
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from loadtests.evidence import Evidence, Held, Issued, Joined, Row, Terms
+from loadtests.histogram import Histogram
 from loadtests.journal import Tally, Totals
+from loadtests.pace import looks_quick
 from loadtests.report import Seen, page
 from loadtests.verdict import broken, exit_code, findings
 from loadtests.windows import burst_needed, most_within, typical_within
@@ -23,6 +25,13 @@ MORE: Mapping[str, Any] = {
 
 def form_of(n: int) -> Mapping[str, str]:
     return {"nik": f"{n:016}"}
+
+
+def looks_of(*took_ms: float) -> Histogram:
+    histogram = Histogram()
+    for each in took_ms:
+        histogram.add(each)
+    return histogram
 
 
 def a_clean_run() -> Evidence:
@@ -44,6 +53,7 @@ def a_clean_run() -> Evidence:
         answers={"place": {"200": 400, "shed": 3}, "submit": {"201": 95, "422": 4}},
         requests=502,
         lag_p99_ms=12.0,
+        looks_ms={at_s: looks_of(*[5.0] * 100) for at_s in range(4)},
         **MORE,
     )
 
@@ -175,6 +185,11 @@ SEEDED_BUGS: dict[str, tuple[str, Callable[[Evidence], Evidence]]] = {
             ],
         ),
     ),
+    "pages and polls that are slow": (
+        "answered quickly",
+        lambda e: replace(e, looks_ms={**e.looks_ms, 2: looks_of(*[5.0] * 90, *[320.0] * 10)}),
+    ),
+    "a run in which nobody looked": ("answered quickly", lambda e: replace(e, looks_ms={})),
     "a store that is sent too much": (
         "above its limit",
         lambda e: replace(e, terms=replace(e.terms, store_per_s=1)),
@@ -254,6 +269,31 @@ def test_requests_without_an_answer_are_expected_where_processes_were_killed() -
     unseen = Row("R91", bytes([91]), form_of(91))
     assert exit_code(replace(silent, rows=[*silent.rows, unseen])) == 0, "its answer was lost"
     assert exit_code(replace(silent, rows=[*silent.rows, *[unseen] * 2])) == 1
+
+
+def test_looks_are_not_judged_around_a_kill_and_the_line_says_so() -> None:
+    quick, slow = looks_of(*[5.0] * 100), looks_of(*[900.0] * 100)
+    looks_ms = {**dict.fromkeys(range(-5, 60), quick), **dict.fromkeys(range(20, 35), slow)}
+    assert not looks_quick(looks_ms, []).kept
+    spared = looks_quick(looks_ms, [(20.6, 24.2)])
+    assert spared.kept
+    assert spared.detail == (
+        "p99 5 ms of 5,000, limit 300 ms; 15 s around kills not judged, 898 ms with them"
+    )
+    assert not looks_quick({**looks_ms, 35: slow}, [(20.6, 24.2)]).kept, "that was no kill's"
+    assert not looks_quick({**looks_ms, 19: slow}, [(20.6, 24.2)]).kept, "nor that"
+
+
+def test_refusals_do_not_flatter_the_times_of_looks_and_processes_add_up() -> None:
+    tallies = [Tally(), Tally()]
+    for tally in tallies:
+        tally.count("patient", "board", "200", 1.5, 40.0)
+        tally.count("hammerer", "place", "throttled", 1.5, 0.2)
+        tally.count("patient", "submit", "201", 1.5, 90.0)
+    totals = Totals([each.document(lives=1, began_s=0.0, ended_s=9.0) for each in tallies])
+    assert list(totals.looks_ms) == [1]
+    assert totals.looks_ms[1].quantile_ms(0.01) == pytest.approx(40, rel=0.02)
+    assert totals.looks_ms[1].count == 2
 
 
 def test_the_last_line_of_the_page_gives_the_reason() -> None:
