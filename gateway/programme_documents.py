@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, field
 
 from gateway.configuration import Table
+from gateway.core.autofill import Autocomplete
 from gateway.core.form import Kind
 from gateway.core.look import BACK, CONTRAST_MIN, ON_DARK, PAPER, PAPER_DARK, contrast
 from gateway.core.policy import Policy, validate
@@ -72,6 +73,7 @@ class FieldTable(Table, frozen=True, kw_only=True):
     min_length: Length | None = None
     max_length: Length | None = None
     choices: tuple[ChoiceTable, ...] = ()
+    autocomplete: Autocomplete | None = None
 
     @property
     def lengths(self) -> tuple[int, int]:

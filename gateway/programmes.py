@@ -106,6 +106,7 @@ def _field(table: FieldTable) -> Field:
         min_length=least,
         max_length=greatest,
         choices=tuple(Choice(choice.value, _texts(choice.label)) for choice in table.choices),
+        autocomplete=table.autocomplete,
     )
 
 

@@ -198,6 +198,11 @@ W = "waves[prakerja-2020-1]"
         (policy(qouta=1), f"{W}.policy.qouta", "is not a policy field"),
         (policy(quota=-1), f"{W}.policy.quota", "must be from 0 to"),
         (policy(burst=51), f"{W}.policy.burst", "is more than one second of rate"),
+        (
+            field(0, autocomplete="cc-number"),
+            "fields[nik].autocomplete",
+            "must be one of name, given-name",
+        ),
         (field(0, kind="number"), "fields[nik].kind", "must be one of nik, digits, text"),
         (field(0, name="NIK"), "fields[NIK].name", "must be a letter, then at most 31 of"),
         (field(0, max_length=17), "fields[nik]", "a nik has one form"),

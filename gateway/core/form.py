@@ -16,11 +16,11 @@ from datetime import date
 from json.encoder import encode_basestring
 from typing import Any, Literal
 
+from gateway.core.autofill import Autocomplete
 from gateway.core.nik import is_nik
 
 Texts = Mapping[str, str]  # language code ("id", "en") -> text
 Kind = Literal["nik", "digits", "text", "birth-date", "phone", "email", "choice"]
-
 BIRTH_DATE_MIN = date(1900, 1, 1)
 EMAIL_MAX = 254  # RFC 5321, 4.5.3.1.3, less the angle brackets
 CONTENT_BYTES = 16
@@ -60,6 +60,7 @@ class Field:
     min_length: int  # of text and digits
     max_length: int
     choices: tuple[Choice, ...] = ()
+    autocomplete: Autocomplete | None = None  # what the browser may fill in; None: as the kind says
 
 
 @dataclass(frozen=True, slots=True)

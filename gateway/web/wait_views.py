@@ -187,7 +187,7 @@ def _shown(each: Field, says: Speech) -> View:
         "type": INPUT_TYPES.get(each.kind, "text"),
         "numeric": each.kind in NUMERIC,
         "length": NIK_DIGITS if each.kind == "nik" else each.max_length,
-        "autocomplete": AUTOCOMPLETE.get(each.kind, ""),
+        "autocomplete": each.autocomplete or AUTOCOMPLETE.get(each.kind, ""),
         "choices": [
             {"value": choice.value, "label": says.of(choice.label)} for choice in each.choices
         ],

@@ -395,6 +395,24 @@ async def test_what_was_refused_unread_is_sent_again_by_a_reload_not_by_a_refres
     assert "then reload this page: the same is sent again." in text
 
 
+async def test_browsers_are_told_which_fields_they_may_fill_in_for_their_person() -> None:
+    (programme,) = load_programmes([PROGRAMMES / "prakerja-2020.toml"])
+    async with TestClient(TestServer(preview_app(programme, house.NOW_US))) as client:
+        text = await (await client.get("/waves/admitted/wait")).text()
+    told = {
+        name: re.search(f'name="{name}"[^>]* autocomplete="([^"]+)"', text)
+        for name in ("nik", "name", "birth_date", "mobile", "email", "province")
+    }
+    assert {name: found[1] for name, found in told.items() if found} == {
+        "nik": "off",
+        "name": "name",
+        "birth_date": "bday",
+        "mobile": "tel",
+        "email": "email",
+        "province": "address-level1",
+    }
+
+
 async def test_a_receipt_is_found_by_its_reference_and_a_slip_is_told(client: Client) -> None:
     receipt = make(bytes(16))
     typed = f" {receipt[:4]}-{receipt[4:].lower()} "
