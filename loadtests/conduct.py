@@ -79,7 +79,7 @@ class Applicant(Browser):
     def _refresh_s(self, board: Mapping[str, Any]) -> float:
         """Return when to load the page anew: impatience grows as the opening comes nearer."""
         if board["phase"] != "scheduled":
-            return self.jittered(min(board["poll_s"], 60.0))
+            return self.jittered(board["poll_s"])
         if self.person.ways.reloads_s:
             return self._reload_s()
         far_s = seconds_between(board["at"], board["opens_at"]) * self._compression
@@ -143,7 +143,7 @@ class Applicant(Browser):
         board = (yield from self._board()).document
         if board["phase"] in OVER:
             yield from self._turn_away(board["phase"])
-        return Look("waiting", self.jittered(min(board["poll_s"], 60.0)))
+        return Look("waiting", self.jittered(board["poll_s"]))
 
     def _leave(self) -> Resting:
         if not self.person.leaves_silently:

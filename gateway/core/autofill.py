@@ -1,4 +1,4 @@
-"""What of its person may a browser fill in? HTML's names (WCAG 2.2, 1.3.5), where no field kind says it."""
+"""What may a browser fill in of its person? HTML names (WCAG 2.2, 1.3.5) where no kind of field says it."""
 
 from typing import Literal
 

@@ -129,7 +129,9 @@ class Pages(Sheets):
             refresh_s=poll_s if automatic else 0,
         )
 
-    def device(self, request: web.Request, room: LiveRoom, ticket: str) -> web.Response:
+    def device(
+        self, request: web.Request, room: LiveRoom, ticket: str, number: int
+    ) -> web.Response:
         """Return the page that moves a place: a link and its QR code, the ticket behind ``#``."""
         says = speech(language_of(request)).for_programme(room.programme)
         page = f"/waves/{room.wave.id}"
@@ -142,6 +144,7 @@ class Pages(Sheets):
             f"{page}/device",
             title=says("device.title"),
             link=link,
+            number=number,
             qr=_qr(link, says("device.alt")),
             back=f"{page}?lang={says.language}",
         )

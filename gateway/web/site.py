@@ -44,7 +44,9 @@ def page_routes(app: web.Application, services: PublicServices, pages: Pages) ->
     async def device(request: web.Request) -> web.Response:
         room = services.room_of(request)
         ticket = services.cookies.ticket_of(shown_by(request), room.wave.id)
-        return pages.device(request, room, sign(services.cookies.ticket_keys, ticket))
+        return pages.device(
+            request, room, sign(services.cookies.ticket_keys, ticket), ticket.number
+        )
 
     app.router.add_get("/", home)
     app.router.add_get("/receipts", find)

@@ -81,6 +81,8 @@ def inside(
         view["lines"] = [texts["called.go"]]
     elif state == "admitted":
         view |= _turn(place, texts, says)
+    if state in {"waiting", "paused"}:
+        view["lines"].append(texts["waiting.number"].format(number=place["number"]))
     return view | {"message": place["message"], "poll_s": float(place["poll_s"])}
 
 

@@ -328,6 +328,19 @@ def test_the_draw_is_recomputed_in_the_browser_and_explained_in_two_sentences(
     assert said.inner_text().count(".") == 2
 
 
+@pytest.mark.parametrize("state", ["waiting", "paused"])
+def test_the_number_that_a_caller_tells_is_the_one_of_the_ticket_everywhere(
+    page: Page, preview_url: str, state: str
+) -> None:
+    visit(page, preview_url, state)
+    number = page.request.get(f"{preview_url}/v1/waves/{state}/place").json()["number"]
+    expect(page.locator("#more")).to_contain_text(SAYS("waiting.number", number=number))
+    page.goto(f"{preview_url}/waves/{state}/device")
+    expect(page.locator("main")).to_contain_text(SAYS("waiting.number", number=number))
+    page.goto(f"{preview_url}/waves/{state}/draw")
+    expect(page.locator("#result")).to_contain_text(f"ticket number {number} was drawn")
+
+
 @pytest.mark.parametrize("lie", ["secret", "seed"])
 def test_a_draw_that_was_tampered_with_is_told(page: Page, preview_url: str, lie: str) -> None:
     def tamper(route: Route) -> None:

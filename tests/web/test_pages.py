@@ -260,6 +260,20 @@ async def test_what_was_received_is_asked_about_ever_less_often(
             assert f'href="{page}"' in await still.text()
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("path", ["wait", "device"])
+@pytest.mark.parametrize("phase", [Phase.OPEN, Phase.PAUSED])
+async def test_who_calls_the_help_desk_finds_the_number_that_its_tools_take(
+    client: Client, a_house: house.House, phase: Phase, path: str, language: str
+) -> None:
+    a_house.see(house.OPEN, phase=phase, issued=9_000)
+    cookies = {"ticket.wave-1": a_house.ticket(8_125)}
+    answer = await client.get(f"/waves/wave-1/{path}?lang={language}", cookies=cookies)
+    told = speech(language)("waiting.number", number=8_125)
+    assert "8125" in told  # as it is typed, not as it is read
+    assert (await answer.text()).count(told) == 1
+
+
 async def test_a_page_that_asks_again_by_itself_offers_to_stop_that(client: Client) -> None:
     page = "/waves/wave-1/wait?lang=en"
     answer = await client.get(page)

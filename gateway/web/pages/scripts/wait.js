@@ -76,6 +76,8 @@ if (shown === 'shut') { later(0, 0); } /* shown before its words had come */
    words of today's. */
 (function (plainly) {
   function beside(state) {
+    var number = P.t['waiting.number'].replace('{number}', mine); /* as the help desk types it: no separators */
+    if (joined && mine >= 0 && /^(waiting|paused)$/.test(state)) { put('more', ($('more').textContent + ' ' + number).trim()); }
     if (state === 'left') { store('form.' + P.wave, null); } /* the phone may be another's next */
     if (joined === false && t('outside.' + state)) { put('text', t('outside.' + state)); } /* nobody's place is promised */
     $('bar').hidden = state !== 'waiting' || !$('bar').value;
