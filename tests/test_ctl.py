@@ -176,10 +176,12 @@ def test_pause_and_resume_are_undone_by_each_other(gateway: Gateway) -> None:
 def test_while_a_wave_is_open_a_change_needs_a_reason_and_resuming_does_not(
     gateway: Gateway,
 ) -> None:
-    for words in (("rate", "25"), ("pause",), ("set", "quota=5")):
-        result = gateway.run(*words)
-        assert (result.exit_code, result.stdout) == (2, "")
-        assert "--reason" in result.stderr
+    for phase in (Phase.OPEN, Phase.PREQUEUE):
+        gateway.see(phase)
+        for words in (("rate", "25"), ("pause",), ("set", "quota=5")):
+            result = gateway.run(*words)
+            assert (result.exit_code, result.stdout) == (2, "")
+            assert "--reason" in result.stderr
     assert not gateway.house.made()
     gateway.see(Phase.SCHEDULED)
     assert gateway.run("rate", "25").exit_code == 0

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gateway.core.audit import Chain
-from gateway.core.clock import iso
 from gateway.core.policy import Policy, Violation, diff, validate
 from gateway.core.policy_change import (
     Changes,
@@ -19,14 +18,17 @@ from gateway.core.policy_change import (
     Unknown,
     closing_violation,
     is_confirmed,
+    needs_reason,
     next_timer,
     severe,
     walk_back,
 )
 from gateway.core.programme import Wave
+from gateway.core.snapshot import Phase
 from gateway.ports import PolicyPort, PolicyRevision, PortError, Stale
 from gateway.services.operations import ProcessesPort
 from gateway.services.plans import plan
+from gateway.services.records import By, record_of, told
 from gateway.services.rooms import LiveRoom, Rooms
 
 AUDIT_COUNT = 100  # records told at once
@@ -44,15 +46,6 @@ class AuditedPolicies(PolicyPort, Protocol):
 
     async def chain(self, wave: Wave) -> Chain:
         """Read all records, and say whether each follows from the one before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class By:
-    """Whose wish it is."""
-
-    who: str
-    reason: str = ""
-    origin: str = ""  # from where
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +69,14 @@ class Unconfirmed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unexplained:
+    """Nothing was changed: people are in the room, so it must be said why."""
+
+    phase: Phase
+    changes: Changes
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
     """What is wanted, and what is said with it."""
 
@@ -83,6 +84,9 @@ class Wish:
     confirm: str = ""  # severe values, repeated
     for_s: int | None = None  # None: for good
     dry_run: bool = False
+
+
+Refusal = Stale | Unconfirmed | Unexplained | tuple[Violation, ...]
 
 
 class PolicyDesk:
@@ -106,7 +110,7 @@ class PolicyDesk:
 
     async def change(
         self, room: LiveRoom, revision: int, wish: Wish, by: By
-    ) -> PolicyChange | Stale | Unconfirmed | tuple[Violation, ...]:
+    ) -> PolicyChange | Refusal:
         """Change some fields of revision ``revision``, or say everything that is wrong with them."""
         base = await self._policies.read(room.wave)
         if base.revision != revision:
@@ -118,7 +122,7 @@ class PolicyDesk:
 
     async def undo(
         self, room: LiveRoom, revision: int, to: int, by: By, *, dry_run: bool = False
-    ) -> PolicyChange | Stale | Unknown | tuple[Violation, ...]:
+    ) -> PolicyChange | Refusal | Unknown:
         """Go back to the policy of revision ``to``; no step of it is severe, for it was in force."""
         base = await self._policies.read(room.wave)
         if base.revision != revision:
@@ -145,7 +149,7 @@ class PolicyDesk:
         wish: Wish,
         by: By,
         undo_to: int | None = None,
-    ) -> PolicyChange | Stale | Unconfirmed | tuple[Violation, ...]:
+    ) -> PolicyChange | Refusal:
         changes, shown_per_s = diff(base.policy, policy), await self._shown_per_s()
         if "closes_at" in changes and (found := _closing(room, base.policy, policy, wish)):
             return (found,)
@@ -160,8 +164,10 @@ class PolicyDesk:
             () if undo_to is not None else severe(changes, phase, shown_per_s, wave_id=room.wave.id)
         )
         if wish.dry_run or (not changes and timer == base.timer):
-            told = plan(room, base.policy, policy, shown_per_s) if wish.dry_run else {}
-            return PolicyChange(base.revision, policy, changes, timer, steps, told)
+            planned = plan(room, base.policy, policy, shown_per_s) if wish.dry_run else {}
+            return PolicyChange(base.revision, policy, changes, timer, steps, planned)
+        if phase and not by.reason and needs_reason(changes, phase):
+            return Unexplained(phase, changes)
         if not all(is_confirmed(step, wish.confirm) for step in steps):
             return Unconfirmed(steps, changes)
         audit = record_of(by) | {"changes": json.dumps(changes)}
@@ -179,8 +185,8 @@ class PolicyDesk:
             rows = await self._processes.alive()
         except PortError:
             return None
-        told = [row["delivery"].get("capacity_per_s") for row in rows if "delivery" in row]
-        return sum(filter(None, told)) or None
+        shown = [row["delivery"].get("capacity_per_s") for row in rows if "delivery" in row]
+        return sum(filter(None, shown)) or None
 
     async def refused(self, wave: Wave, by: By, did: str, why: str, changes: Changes) -> None:
         """Note that an action was refused, and what it wanted."""
@@ -191,7 +197,7 @@ class PolicyDesk:
         """Return the latest records of one wave or of all, newest first."""
         rooms = list(self._rooms) if only is None else [only]
         records = [
-            (int(record["at_us"]), _told(room, record))
+            (int(record["at_us"]), told(room, record))
             for room in rooms
             for record in await self._policies.audit(room.wave, AUDIT_COUNT)
         ]
@@ -212,35 +218,3 @@ def _closing(room: LiveRoom, old: Policy, new: Policy, wish: Wish) -> Violation 
     before_us, after_us = (each.closes_us(snapshot.closes_at_us) for each in (old, new))
     timed = wish.for_s is not None
     return closing_violation(before_us, after_us, snapshot.phase, now_us=room.now_us(), timed=timed)
-
-
-def record_of(by: By) -> dict[str, str]:
-    """Return what an audit record says of whoever acts."""
-    return {"who": by.who, "origin": by.origin, "reason": by.reason}
-
-
-def _told(room: LiveRoom, record: Mapping[str, str]) -> dict[str, Any]:
-    changes = json.loads(record.get("changes", "{}"))
-    if "dead_before" in record:
-        changes["dead_letters"] = int(record["dead_before"]), int(record["dead_after"])
-    zone = room.programme.zone
-    told = {
-        "wave": room.wave.id,
-        "revision": int(record["revision"]),
-        "at": iso(int(record["at_us"]), zone),
-        "who": record.get("who", ""),
-        "origin": record.get("origin", ""),
-        "reason": record.get("reason", ""),
-        "changes": describe(changes),
-    }
-    told |= {name: record[name] for name in ("did", "refused") if name in record}
-    if "timer_us" in record:
-        told["until"] = iso(int(record["timer_us"]), zone)
-    if "result" in record:
-        told["result"] = json.loads(record["result"])
-    return told
-
-
-def describe(changes: Changes) -> dict[str, dict[str, Any]]:
-    """Return changes as operators read them: field -> before and after."""
-    return {name: {"before": before, "after": after} for name, (before, after) in changes.items()}

@@ -2,7 +2,8 @@
 
 ``PUT …/policy`` takes any fields, all or none, for the revision in ``If-Match``: ``?dry_run=1`` answers with
 the plan, ``?for_s=900`` has them go back by themselves, ``?confirm=600`` repeats the value of a severe step.
-``POST …/undo`` takes ``{"to": revision}``, or nothing for the one before. ``X-Reason`` says why.
+``POST …/undo`` takes ``{"to": revision}``, or nothing for the one before. ``X-Reason`` says why, and must
+while people are in the room, but for going on after a pause.
 """
 
 import re
@@ -17,7 +18,15 @@ from gateway.core.credentials import LEAST, PROMISED
 from gateway.core.policy import BOUNDS, Violation, to_document
 from gateway.core.policy_change import FOR_S_MAX, FOR_S_MIN, Severe, Unknown
 from gateway.ports import Stale
-from gateway.services.changes import PolicyChange, PolicyDesk, Unconfirmed, Wish, describe
+from gateway.services.changes import (
+    PolicyChange,
+    PolicyDesk,
+    Refusal,
+    Unconfirmed,
+    Unexplained,
+    Wish,
+)
+from gateway.services.records import describe
 from gateway.services.rooms import LiveRoom, Rooms
 from gateway.web.body import read_json
 from gateway.web.desk import BODY_BYTES_MAX, WHO, about, by, json_response, room_of
@@ -94,7 +103,7 @@ class PolicyHandlers:
         self,
         request: web.Request,
         room: LiveRoom,
-        answer: PolicyChange | Stale | Unconfirmed | Unknown | tuple[Violation, ...],
+        answer: PolicyChange | Refusal | Unknown,
         revision: int,
         *,
         dry_run: bool,
@@ -128,17 +137,17 @@ def _expect_role(request: web.Request, changed: Iterable[str]) -> None:
         raise Problem("role-missing", detail)
 
 
-def _refusal(
-    request: web.Request,
-    room: LiveRoom,
-    answer: Stale | Unconfirmed | Unknown | tuple[Violation, ...],
-) -> Problem:
+def _refusal(request: web.Request, room: LiveRoom, answer: Refusal | Unknown) -> Problem:
     """Say why nothing was changed."""
     if isinstance(answer, Stale):
         etag = {"ETag": f'"{answer.revision}"'}
         return Problem("revision-stale", headers=etag, extra={"revision": answer.revision})
     if isinstance(answer, Unknown):
         return Problem("revision-unknown", extra={"revision": answer.revision})
+    if isinstance(answer, Unexplained):
+        about(request, room.wave, answer.changes)
+        detail = f"The wave is {answer.phase}: say why in X-Reason; it is kept with the change."
+        return Problem("reason-missing", detail)
     if isinstance(answer, Unconfirmed):
         about(request, room.wave, answer.changes)
         return Problem("confirmation-missing", extra={"confirm": _told(answer.steps)})
