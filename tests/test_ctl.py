@@ -334,8 +334,8 @@ def test_policy_and_audit_are_tables(gateway: Gateway) -> None:
     assert '  message                      ""\n' in text
     gateway.run("rate", "25", "--confirm", "25", "--reason", "store fine")
     header, row = gateway.run("audit", "--wave", "wave-1").stdout.splitlines()
-    assert header.split() == ["REV", "AT", "WAVE", "WHO", "CHANGE", "REASON"]
-    assert row == "2    2020-04-11 16:00:00  wave-1  admin  rate 10/s → 25/s  store fine"
+    assert header.split() == ["REV", "AT", "WAVE", "WHO", "FROM", "CHANGE", "REASON"]
+    assert row == "2    2020-04-11 16:00:00  wave-1  admin  127.0.0.1  rate 10/s → 25/s  store fine"
 
 
 def test_which_wave_is_asked_for_where_several_could_be_meant(gateway: Gateway) -> None:

@@ -27,7 +27,7 @@ from gateway.core.programme import Wave
 from gateway.core.snapshot import Phase
 from gateway.ports import PolicyPort, PolicyRevision, PortError, Stale
 from gateway.services.operations import ProcessesPort
-from gateway.services.plans import plan
+from gateway.services.plans import key_figures, plan
 from gateway.services.records import By, record_of, told
 from gateway.services.rooms import LiveRoom, Rooms
 
@@ -38,8 +38,11 @@ UNDO_COUNT = 1_000  # records looked through for the way back
 class AuditedPolicies(PolicyPort, Protocol):
     """Policies and the records of who changed them. When it is down, nothing is told: it raises."""
 
-    async def audit(self, wave: Wave, count: int) -> Sequence[Mapping[str, str]]:
-        """Return the latest records, newest first: revision, at_us, and what ``change`` was given."""
+    async def audit(self, wave: Wave, count: int, before: str = "") -> Sequence[Mapping[str, str]]:
+        """Return the latest records, newest first: id, revision, at_us, and what ``change`` was given.
+
+        ``before`` is the id of a record: only older ones are told.
+        """
 
     async def note(self, wave: Wave, audit: Mapping[str, str], *, result_of: int = 0) -> bool:
         """Append a record of what has changed nothing; the result of a revision once, else False."""
@@ -172,6 +175,9 @@ class PolicyDesk:
             return Unconfirmed(steps, changes)
         audit = record_of(by) | {"changes": json.dumps(changes)}
         audit |= {"did": f"undo to {undo_to}"} if undo_to is not None else {}
+        if room.snapshot:
+            expected = key_figures(plan(room, base.policy, policy, shown_per_s))
+            audit["plan"] = json.dumps(expected)
         if wish.for_s is not None and timer:
             audit["timer_us"] = str(timer.until_us)
         answer = await self._policies.change(room.wave, base.revision, policy, audit, timer)
@@ -193,13 +199,13 @@ class PolicyDesk:
         audit = record_of(by) | {"did": did, "refused": why, "changes": json.dumps(changes)}
         await self._policies.note(wave, audit)
 
-    async def audit(self, only: LiveRoom | None = None) -> list[dict[str, Any]]:
-        """Return the latest records of one wave or of all, newest first."""
+    async def audit(self, only: LiveRoom | None = None, before: str = "") -> list[dict[str, Any]]:
+        """Return the latest records of one wave or of all, newest first; of one, those before a record."""
         rooms = list(self._rooms) if only is None else [only]
         records = [
             (int(record["at_us"]), told(room, record))
             for room in rooms
-            for record in await self._policies.audit(room.wave, AUDIT_COUNT)
+            for record in await self._policies.audit(room.wave, AUDIT_COUNT, before)
         ]
         records.sort(key=lambda pair: pair[0], reverse=True)
         return [record for _, record in records[:AUDIT_COUNT]]

@@ -31,6 +31,7 @@ def told(room: LiveRoom, record: Mapping[str, str]) -> dict[str, Any]:
         changes["dead_letters"] = int(record["dead_before"]), int(record["dead_after"])
     zone = room.programme.zone
     document = {
+        "id": record["id"],
         "wave": room.wave.id,
         "revision": int(record["revision"]),
         "at": iso(int(record["at_us"]), zone),
@@ -42,8 +43,7 @@ def told(room: LiveRoom, record: Mapping[str, str]) -> dict[str, Any]:
     document |= {name: record[name] for name in ("did", "refused") if name in record}
     if "timer_us" in record:
         document["until"] = iso(int(record["timer_us"]), zone)
-    if "result" in record:
-        document["result"] = json.loads(record["result"])
+    document |= {name: json.loads(record[name]) for name in ("plan", "result") if name in record}
     return document
 
 

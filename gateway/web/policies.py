@@ -35,6 +35,7 @@ from gateway.web.problems import Problem
 CONFIRM_CHARACTERS_MAX = 200
 
 _REVISION = re.compile(r'"?([0-9]{1,15})"?')
+_RECORD = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 _TELLABLE = re.compile(r"/[a-z_]{1,40}")
 
 _log = structlog.get_logger("gateway.operator")
@@ -86,10 +87,17 @@ class PolicyHandlers:
         return self._answer(request, room, answer, revision, dry_run=dry_run)
 
     async def audit(self, request: web.Request) -> web.Response:
-        """Show the latest records of all waves, or of one (``?wave=``); ``?verify=1`` checks them all."""
-        wave_id = request.query.get("wave")
+        """Show the latest records of all waves, or of one (``?wave=``); ``?verify=1`` checks them all.
+
+        Of one wave ``?before=`` shows those before the record with that id: so all can be read.
+        """
+        wave_id, before = request.query.get("wave"), request.query.get("before", "")
         only = None if wave_id is None else room_of(self._rooms, wave_id)
-        document: dict[str, Any] = {"records": await self._desk.audit(only)}
+        if before and (only is None or not _RECORD.fullmatch(before)):
+            raise Problem(
+                "policy-invalid", "before is the id of a record of the wave that is named."
+            )
+        document: dict[str, Any] = {"records": await self._desk.audit(only, before)}
         if _flag(request, "verify"):
             document["chains"] = await self._desk.chains()
         return json_response(document)

@@ -1,5 +1,6 @@
 """How policies are changed, without HTTP: in whole or not at all, confirmed, timed, undone, audited."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from gateway.core.snapshot import Phase
 from gateway.ports import OutcomeUnknownError, PolicyRevision, PortUnavailableError, Stale
 from gateway.services.changes import PolicyChange, Refusal, Unconfirmed, Unexplained, Wish
 from gateway.services.overview import overview
+from gateway.services.plans import key_figures
 from gateway.services.records import By
 from tests.operations_house import NOW_US, OPEN, OperatorsHouse
 
@@ -39,13 +41,16 @@ async def change(
 
 
 async def test_a_change_is_made_with_its_audit_record_in_one_step(house: OperatorsHouse) -> None:
+    planned = await change(house, rate_per_s=25, burst=5, dry_run=True)
     done = await change(house, rate_per_s=25, burst=5)
+    assert isinstance(planned, PolicyChange)
     assert isinstance(done, PolicyChange)
     assert done.revision == 2
     assert done.changes == {"rate_per_s": (10.0, 25.0), "burst": (10, 5)}
     assert (await house.desk.read(house.room())).policy.rate_per_s == 25
     assert await house.desk.audit() == [
         {
+            "id": "1-0",
             "wave": "wave-1",
             "revision": 2,
             "at": "2020-04-11T16:00:00.000+07:00",
@@ -56,6 +61,7 @@ async def test_a_change_is_made_with_its_audit_record_in_one_step(house: Operato
                 "rate_per_s": {"before": 10.0, "after": 25.0},
                 "burst": {"before": 10, "after": 5},
             },
+            "plan": json.loads(json.dumps(key_figures(planned.plan))),
         }
     ]
 

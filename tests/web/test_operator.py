@@ -524,6 +524,18 @@ async def test_undo_goes_back_one_revision_or_to_the_one_named(desk: Desk) -> No
         assert await undo(body, "5") == (422, "policy-invalid")
 
 
+async def test_older_records_of_one_wave_are_asked_for_by_the_id_of_one(desk: Desk) -> None:
+    for revision in ("1", "2", "3"):
+        await desk.put({"message": revision}, revision=revision)
+    _, audit, _ = await desk.ask("GET", "/v1/audit?wave=wave-1")
+    newest, *older = audit["records"]
+    _, rest, _ = await desk.ask("GET", f"/v1/audit?wave=wave-1&before={newest['id']}")
+    assert (rest["records"], len(older)) == (older, 2)
+    for query in (f"before={newest['id']}", "wave=wave-1&before=(1-0", "wave=wave-1&before=-"):
+        status, problem, _ = await desk.ask("GET", f"/v1/audit?{query}")
+        assert (status, code(problem)) == (422, "policy-invalid")
+
+
 async def test_the_audit_can_be_narrowed_to_one_wave(house: OperatorsHouse, desk: Desk) -> None:
     await desk.put({"paused": True})
     wish = Wish({"paused": True})
