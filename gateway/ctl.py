@@ -4,6 +4,8 @@ Data go to stdout, talk to stderr. Exit codes: 0 all is well, 1 a problem, 2 ref
 3 degraded, 4 paused, 5 closed, 6 no gateway answers.
 """
 
+import itertools
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -66,12 +68,22 @@ def _exit_code(document: Document, waves: Sequence[Document]) -> int:
 
 
 @command_of(
-    wave_option, click.option("--verify", is_flag=True, help="Check that no record was touched.")
+    wave_option,
+    click.option("--verify", is_flag=True, help="Check that no record was touched."),
+    click.option("--json-lines", is_flag=True, help="All records, wave by wave, one a line."),
 )
-def audit(*, wave_id: str | None, output: str | None, verify: bool) -> None:
+def audit(*, wave_id: str | None, output: str | None, verify: bool, json_lines: bool) -> None:
     """Show who did or tried what, when and why; with --verify, code 1 where a record was touched."""
-    document = client_of().audit(wave_id, verify=verify)
-    show(output, document, document["records"], lambda: audit_text(document["records"]))
+    client = client_of()
+    if json_lines:
+        waves = (
+            [wave["wave"] for wave in client.status()["waves"]] if wave_id is None else [wave_id]
+        )
+        for record in itertools.chain.from_iterable(map(client.every_record, waves)):
+            click.echo(json.dumps(record))
+    document = client.audit(wave_id, verify=verify) if verify or not json_lines else {}
+    if not json_lines:
+        show(output, document, document["records"], lambda: audit_text(document["records"]))
     broken = {
         wave: chain["broken_at"]
         for wave, chain in document.get("chains", {}).items()

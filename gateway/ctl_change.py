@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import click
 
+from gateway.core.policy_change import RUNNING
 from gateway.ctl_client import Client, Document, ProblemError, RefusedError
 from gateway.ctl_group import show
 from gateway.ctl_plan import plan_text
@@ -18,7 +19,6 @@ from gateway.ctl_text import changes_text, value_text
 DEGRADED = 3  # exit code
 CONFIRM_S_MAX = 6.0  # a process that was killed stays in the table for five
 CONFIRM_EVERY_S = 0.1
-REASON_PHASES = frozenset({"open", "paused", "full"})
 
 Fields = Callable[[Document], Document]  # the policy in force -> the fields to change
 
@@ -105,7 +105,7 @@ def undo_change(client: Client, to: int | None, wish: Wish) -> None:
 
 def _wave(client: Client, wish: Wish, *, needs_reason: bool) -> str:
     wave = choose(client.status(), wish.wave_id)
-    if needs_reason and not (wish.reason or wish.dry_run) and wave["phase"] in REASON_PHASES:
+    if needs_reason and not (wish.reason or wish.dry_run) and wave["phase"] in RUNNING:
         raise click.UsageError(f"{wave['wave']} is {wave['phase']}: say why with --reason")
     return str(wave["wave"])
 

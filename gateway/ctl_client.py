@@ -7,7 +7,7 @@ never from a flag or a URL.
 import http.client
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,13 +80,20 @@ class Client:
         """Return all there is to know."""
         return self._ask("GET", "/v1/status")[0]
 
-    def audit(self, wave_id: str | None, *, verify: bool = False) -> Document:
+    def audit(self, wave_id: str | None, *, verify: bool = False, before: str = "") -> Document:
         """Return the latest records, newest first, and whether all there are follow each other."""
-        asked = {"wave": wave_id, "verify": "1" if verify else None}
+        asked = {"wave": wave_id, "verify": "1" if verify else None, "before": before}
         query = "&".join(
             f"{name}={quote(value, safe='')}" for name, value in asked.items() if value
         )
         return self._ask("GET", f"/v1/audit{'?' if query else ''}{query}")[0]
+
+    def every_record(self, wave_id: str) -> Iterator[Document]:
+        """Yield all records of a wave, newest first, a page at a time."""
+        before = ""
+        while records := self.audit(wave_id, before=before)["records"]:
+            yield from records
+            before = records[-1]["id"]
 
     def ticket(self, wave_id: str, number: int) -> Document:
         """Return how one ticket stands."""

@@ -54,7 +54,10 @@ wave_option = click.option(
 _json = click.option("--json", "output", flag_value="json", help="Print what the gateway answers.")
 _plain = click.option("--plain", "output", flag_value="plain", help="Print one record a line.")
 reason_option = click.option(
-    "--reason", default="", metavar="TEXT", help="Why: kept with the change; needed while open."
+    "--reason",
+    default="",
+    metavar="TEXT",
+    help="Why: kept with the change; needed while a wave runs.",
 )
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only show the plan.")
 

@@ -11,13 +11,14 @@ Document = Mapping[str, Any]
 
 def audit_text(records: Sequence[Document]) -> str:
     """Return the records as a table, newest first."""
-    header = ("REV", "AT", "WAVE", "WHO", "CHANGE", "REASON")
+    header = ("REV", "AT", "WAVE", "WHO", "FROM", "CHANGE", "REASON")
     rows = [
         (
             str(record["revision"]),
             f"{datetime.fromisoformat(record['at']):%Y-%m-%d %H:%M:%S}",
             record["wave"],
             record["who"],
+            record["origin"] or "-",
             _done(record),
             record["reason"] or "-",
         )

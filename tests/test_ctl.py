@@ -176,10 +176,12 @@ def test_pause_and_resume_are_undone_by_each_other(gateway: Gateway) -> None:
 def test_while_a_wave_is_open_a_change_needs_a_reason_and_resuming_does_not(
     gateway: Gateway,
 ) -> None:
-    for words in (("rate", "25"), ("pause",), ("set", "quota=5")):
-        result = gateway.run(*words)
-        assert (result.exit_code, result.stdout) == (2, "")
-        assert "--reason" in result.stderr
+    for phase in (Phase.OPEN, Phase.PREQUEUE):
+        gateway.see(phase)
+        for words in (("rate", "25"), ("pause",), ("set", "quota=5")):
+            result = gateway.run(*words)
+            assert (result.exit_code, result.stdout) == (2, "")
+            assert "--reason" in result.stderr
     assert not gateway.house.made()
     gateway.see(Phase.SCHEDULED)
     assert gateway.run("rate", "25").exit_code == 0
@@ -332,8 +334,8 @@ def test_policy_and_audit_are_tables(gateway: Gateway) -> None:
     assert '  message                      ""\n' in text
     gateway.run("rate", "25", "--confirm", "25", "--reason", "store fine")
     header, row = gateway.run("audit", "--wave", "wave-1").stdout.splitlines()
-    assert header.split() == ["REV", "AT", "WAVE", "WHO", "CHANGE", "REASON"]
-    assert row == "2    2020-04-11 16:00:00  wave-1  admin  rate 10/s → 25/s  store fine"
+    assert header.split() == ["REV", "AT", "WAVE", "WHO", "FROM", "CHANGE", "REASON"]
+    assert row == "2    2020-04-11 16:00:00  wave-1  admin  127.0.0.1  rate 10/s → 25/s  store fine"
 
 
 def test_which_wave_is_asked_for_where_several_could_be_meant(gateway: Gateway) -> None:

@@ -253,6 +253,21 @@ def test_plain_is_one_record_a_line_whose_members_are_named(gateway: Gateway) ->
     assert "after.held_by=paused" in gateway.run("plan", "--plain").stdout.split("\t")
 
 
+def test_every_record_of_every_wave_is_exported_as_json_lines(gateway: Gateway) -> None:  # noqa: F811
+    policies = gateway.house.policies
+    for room in gateway.house.rooms:
+        for n in range(250 if room.wave.id == "wave-1" else 1):
+            asyncio.run(policies.note(room.wave, {"who": f"{n}", "refused": "policy-invalid"}))
+    assert len(json.loads(gateway.run("audit", "--json").stdout)["records"]) == 100
+    result = gateway.run("audit", "--json-lines")
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    told = [(record["wave"], record["who"]) for record in records]
+    assert told == [*(("wave-1", f"{n}") for n in reversed(range(250))), ("wave-2", "0")]
+    of_one = gateway.run("audit", "--json-lines", "--wave", "wave-2", "--verify")
+    assert of_one.stdout.splitlines() == [json.dumps(records[-1])]
+    assert "wave-2: 1 records, none was touched" in of_one.stderr
+
+
 def test_the_audit_is_verified_and_a_touched_record_is_a_problem(
     gateway: Gateway,  # noqa: F811
 ) -> None:

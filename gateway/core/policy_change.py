@@ -71,6 +71,12 @@ def severe(
     return tuple(found)
 
 
+def needs_reason(changes: Changes, phase: Phase) -> bool:
+    """Whether it must be said why: while people are in the room, but for going on after a pause."""
+    goes_on = changes.keys() <= {"paused", "message"} and changes.get("paused") == (True, False)
+    return phase in RUNNING and not goes_on
+
+
 def is_confirmed(step: Severe, repeated: str) -> bool:
     """Whether the value stands among those repeated, with commas between them."""
     for text in repeated.split(","):

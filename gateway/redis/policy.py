@@ -62,11 +62,11 @@ class RedisPolicies:
         """Append a record of what has changed nothing; the result of a revision once, else False."""
         return bool(await self._run(wave, "note", [result_of, *_flat(audit)]))
 
-    async def audit(self, wave: Wave, count: int) -> Sequence[Mapping[str, str]]:
-        """Return the latest audit records, newest first."""
-        name = self._key(wave, "audit")
-        entries = await self._command("XREVRANGE", name, "+", "-", "COUNT", count)
-        return [dict(_record(flat)) for _, flat in entries]
+    async def audit(self, wave: Wave, count: int, before: str = "") -> Sequence[Mapping[str, str]]:
+        """Return the latest audit records, newest first, or the latest before one of them."""
+        name, newest = self._key(wave, "audit"), f"({before}" if before else "+"
+        entries = await self._command("XREVRANGE", name, newest, "-", "COUNT", count)
+        return [{"id": entry.decode(), **dict(_record(flat))} for entry, flat in entries]
 
     async def chain(self, wave: Wave) -> Chain:
         """Read all audit records, and say whether each follows from the one before it."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gateway.core.audit import Chain
-from gateway.core.clock import iso
 from gateway.core.policy import Policy, Violation, diff, validate
 from gateway.core.policy_change import (
     Changes,
@@ -19,14 +18,17 @@ from gateway.core.policy_change import (
     Unknown,
     closing_violation,
     is_confirmed,
+    needs_reason,
     next_timer,
     severe,
     walk_back,
 )
 from gateway.core.programme import Wave
+from gateway.core.snapshot import Phase
 from gateway.ports import PolicyPort, PolicyRevision, PortError, Stale
 from gateway.services.operations import ProcessesPort
-from gateway.services.plans import plan
+from gateway.services.plans import key_figures, plan
+from gateway.services.records import By, record_of, told
 from gateway.services.rooms import LiveRoom, Rooms
 
 AUDIT_COUNT = 100  # records told at once
@@ -36,23 +38,17 @@ UNDO_COUNT = 1_000  # records looked through for the way back
 class AuditedPolicies(PolicyPort, Protocol):
     """Policies and the records of who changed them. When it is down, nothing is told: it raises."""
 
-    async def audit(self, wave: Wave, count: int) -> Sequence[Mapping[str, str]]:
-        """Return the latest records, newest first: revision, at_us, and what ``change`` was given."""
+    async def audit(self, wave: Wave, count: int, before: str = "") -> Sequence[Mapping[str, str]]:
+        """Return the latest records, newest first: id, revision, at_us, and what ``change`` was given.
+
+        ``before`` is the id of a record: only older ones are told.
+        """
 
     async def note(self, wave: Wave, audit: Mapping[str, str], *, result_of: int = 0) -> bool:
         """Append a record of what has changed nothing; the result of a revision once, else False."""
 
     async def chain(self, wave: Wave) -> Chain:
         """Read all records, and say whether each follows from the one before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class By:
-    """Whose wish it is."""
-
-    who: str
-    reason: str = ""
-    origin: str = ""  # from where
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +72,14 @@ class Unconfirmed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unexplained:
+    """Nothing was changed: people are in the room, so it must be said why."""
+
+    phase: Phase
+    changes: Changes
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
     """What is wanted, and what is said with it."""
 
@@ -83,6 +87,9 @@ class Wish:
     confirm: str = ""  # severe values, repeated
     for_s: int | None = None  # None: for good
     dry_run: bool = False
+
+
+Refusal = Stale | Unconfirmed | Unexplained | tuple[Violation, ...]
 
 
 class PolicyDesk:
@@ -106,7 +113,7 @@ class PolicyDesk:
 
     async def change(
         self, room: LiveRoom, revision: int, wish: Wish, by: By
-    ) -> PolicyChange | Stale | Unconfirmed | tuple[Violation, ...]:
+    ) -> PolicyChange | Refusal:
         """Change some fields of revision ``revision``, or say everything that is wrong with them."""
         base = await self._policies.read(room.wave)
         if base.revision != revision:
@@ -118,7 +125,7 @@ class PolicyDesk:
 
     async def undo(
         self, room: LiveRoom, revision: int, to: int, by: By, *, dry_run: bool = False
-    ) -> PolicyChange | Stale | Unknown | tuple[Violation, ...]:
+    ) -> PolicyChange | Refusal | Unknown:
         """Go back to the policy of revision ``to``; no step of it is severe, for it was in force."""
         base = await self._policies.read(room.wave)
         if base.revision != revision:
@@ -145,7 +152,7 @@ class PolicyDesk:
         wish: Wish,
         by: By,
         undo_to: int | None = None,
-    ) -> PolicyChange | Stale | Unconfirmed | tuple[Violation, ...]:
+    ) -> PolicyChange | Refusal:
         changes, shown_per_s = diff(base.policy, policy), await self._shown_per_s()
         if "closes_at" in changes and (found := _closing(room, base.policy, policy, wish)):
             return (found,)
@@ -160,12 +167,17 @@ class PolicyDesk:
             () if undo_to is not None else severe(changes, phase, shown_per_s, wave_id=room.wave.id)
         )
         if wish.dry_run or (not changes and timer == base.timer):
-            told = plan(room, base.policy, policy, shown_per_s) if wish.dry_run else {}
-            return PolicyChange(base.revision, policy, changes, timer, steps, told)
+            planned = plan(room, base.policy, policy, shown_per_s) if wish.dry_run else {}
+            return PolicyChange(base.revision, policy, changes, timer, steps, planned)
+        if phase and not by.reason and needs_reason(changes, phase):
+            return Unexplained(phase, changes)
         if not all(is_confirmed(step, wish.confirm) for step in steps):
             return Unconfirmed(steps, changes)
         audit = record_of(by) | {"changes": json.dumps(changes)}
         audit |= {"did": f"undo to {undo_to}"} if undo_to is not None else {}
+        if room.snapshot:
+            expected = key_figures(plan(room, base.policy, policy, shown_per_s))
+            audit["plan"] = json.dumps(expected)
         if wish.for_s is not None and timer:
             audit["timer_us"] = str(timer.until_us)
         answer = await self._policies.change(room.wave, base.revision, policy, audit, timer)
@@ -179,8 +191,8 @@ class PolicyDesk:
             rows = await self._processes.alive()
         except PortError:
             return None
-        told = [row["delivery"].get("capacity_per_s") for row in rows if "delivery" in row]
-        return sum(filter(None, told)) or None
+        shown = [row["delivery"].get("capacity_per_s") for row in rows if "delivery" in row]
+        return sum(filter(None, shown)) or None
 
     async def refused(self, wave: Wave, by: By, did: str, why: str, changes: Changes) -> None:
         """Note that an action was refused, and what it wanted."""
@@ -192,13 +204,13 @@ class PolicyDesk:
         for room in self._rooms:
             await self._policies.note(room.wave, record_of(by) | {"did": did})
 
-    async def audit(self, only: LiveRoom | None = None) -> list[dict[str, Any]]:
-        """Return the latest records of one wave or of all, newest first."""
+    async def audit(self, only: LiveRoom | None = None, before: str = "") -> list[dict[str, Any]]:
+        """Return the latest records of one wave or of all, newest first; of one, those before a record."""
         rooms = list(self._rooms) if only is None else [only]
         records = [
-            (int(record["at_us"]), _told(room, record))
+            (int(record["at_us"]), told(room, record))
             for room in rooms
-            for record in await self._policies.audit(room.wave, AUDIT_COUNT)
+            for record in await self._policies.audit(room.wave, AUDIT_COUNT, before)
         ]
         records.sort(key=lambda pair: pair[0], reverse=True)
         return [record for _, record in records[:AUDIT_COUNT]]
@@ -216,35 +228,3 @@ def _closing(room: LiveRoom, old: Policy, new: Policy, wish: Wish) -> Violation 
     seen, now_us = room.current(), room.now_us()
     before_us, after_us = (each.closes_us(seen.closes_at_us) for each in (old, new))
     return closing_violation(before_us, after_us, seen.phase, now_us=now_us, for_s=wish.for_s)
-
-
-def record_of(by: By) -> dict[str, str]:
-    """Return what an audit record says of whoever acts."""
-    return {"who": by.who, "origin": by.origin, "reason": by.reason}
-
-
-def _told(room: LiveRoom, record: Mapping[str, str]) -> dict[str, Any]:
-    changes = json.loads(record.get("changes", "{}"))
-    if "dead_before" in record:
-        changes["dead_letters"] = int(record["dead_before"]), int(record["dead_after"])
-    zone = room.programme.zone
-    told = {
-        "wave": room.wave.id,
-        "revision": int(record["revision"]),
-        "at": iso(int(record["at_us"]), zone),
-        "who": record.get("who", ""),
-        "origin": record.get("origin", ""),
-        "reason": record.get("reason", ""),
-        "changes": describe(changes),
-    }
-    told |= {name: record[name] for name in ("did", "refused") if name in record}
-    if "timer_us" in record:
-        told["until"] = iso(int(record["timer_us"]), zone)
-    if "result" in record:
-        told["result"] = json.loads(record["result"])
-    return told
-
-
-def describe(changes: Changes) -> dict[str, dict[str, Any]]:
-    """Return changes as operators read them: field -> before and after."""
-    return {name: {"before": before, "after": after} for name, (before, after) in changes.items()}

@@ -4,6 +4,7 @@ Asks nobody: all is worked out from the room's latest snapshot. A plan says what
 promised; what could disappoint stands in its ``warnings``.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +14,9 @@ from gateway.core.forecast import Forecast, forecast, habits
 from gateway.core.policy import Policy
 from gateway.core.snapshot import Phase
 from gateway.services.rooms import LiveRoom
+
+# What is kept of a plan with the change that was made.
+KEY_FIGURES = ("rate_per_s", "median_s", "last_s", "full_at", "on_form", "store_per_s")
 
 
 def plan(room: LiveRoom, old: Policy, new: Policy, shown_per_s: float | None) -> dict[str, Any]:
@@ -37,6 +41,12 @@ def plan(room: LiveRoom, old: Policy, new: Policy, shown_per_s: float | None) ->
         "is_measured": known.is_measured,
         "warnings": _warnings(room, new, before, after, shown_per_s),
     }
+
+
+def key_figures(planned: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what a change was expected to bring, in short."""
+    now, after = planned["now"], planned["after"]
+    return {name: {"now": now[name], "after": after[name]} for name in KEY_FIGURES}
 
 
 def _told(room: LiveRoom, one: Forecast) -> dict[str, Any]:

@@ -15,7 +15,8 @@ import structlog
 from gateway.core.policy import diff
 from gateway.core.policy_change import Timer, with_fields
 from gateway.ports import PortError, Stale
-from gateway.services.changes import AuditedPolicies, By, record_of
+from gateway.services.changes import AuditedPolicies
+from gateway.services.records import By, record_of
 from gateway.services.rooms import LiveRoom, Rooms
 from gateway.services.trail import Trail
 

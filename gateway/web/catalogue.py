@@ -80,6 +80,7 @@ CATALOGUE: Mapping[str, Entry] = {
     "credential-invalid": Entry(401, "Kredensial tidak valid", "Credential invalid", "Kredensial ini tidak berlaku.", "This credential is not valid."),
     "role-missing": Entry(403, "Peran tidak cukup", "Role missing", "Kredensial ini tidak memiliki peran yang diperlukan.", "This credential lacks the role that is needed."),
     "confirmation-missing": Entry(428, "Konfirmasi diperlukan", "Confirmation missing", "Langkah ini besar; ulangi nilainya.", "This step is severe; repeat its value with confirm."),
+    "reason-missing": Entry(422, "Alasan tidak disebut", "Reason missing", "Gelombang berjalan: sebutkan alasan di X-Reason.", "The wave runs: say why in X-Reason."),
     "revision-unknown": Entry(409, "Revisi tidak dikenal", "Revision unknown", "Tidak ada catatan yang menuju revisi itu.", "No record leads back to that revision."),
     "policy-invalid": Entry(422, "Kebijakan tidak valid", "Policy invalid", "Tidak ada yang diubah.", "Nothing was changed."),
     "revision-stale": Entry(412, "Revisi usang", "Revision stale", "Kebijakan sudah diubah; baca lagi.", "The policy has changed; read it again."),

@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.core.credentials import Operator
 from gateway.core.policy_change import Changes
 from gateway.core.programme import Wave
-from gateway.services.changes import By
+from gateway.services.records import By
 from gateway.services.rooms import LiveRoom, Rooms
 from gateway.web.body import JSON_TYPE
 from gateway.web.problems import Problem

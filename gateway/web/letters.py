@@ -13,8 +13,8 @@ from typing import Any
 from aiohttp import web
 
 from gateway.core.programme import Wave
-from gateway.services.changes import record_of
 from gateway.services.dead_letters import DeadLetters
+from gateway.services.records import record_of
 from gateway.services.rooms import Rooms
 from gateway.web.body import read_json
 from gateway.web.desk import BODY_BYTES_MAX, about, by, json_response, room_of

@@ -15,9 +15,10 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.core.credentials import Operator
 from gateway.ports import OutcomeUnknownError, PortError, PortUnavailableError, RoomPort
-from gateway.services.changes import By, PolicyDesk
+from gateway.services.changes import PolicyDesk
 from gateway.services.dead_letters import DeadLetters
 from gateway.services.operations import Operations
+from gateway.services.records import By
 from gateway.services.rooms import Rooms
 from gateway.services.steward import Steward
 from gateway.web.access import CHANGING, Door, note_refusal

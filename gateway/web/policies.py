@@ -2,7 +2,8 @@
 
 ``PUT …/policy`` takes any fields, all or none, for the revision in ``If-Match``: ``?dry_run=1`` answers with
 the plan, ``?for_s=900`` has them go back by themselves, ``?confirm=600`` repeats the value of a severe step.
-``POST …/undo`` takes ``{"to": revision}``, or nothing for the one before. ``X-Reason`` says why.
+``POST …/undo`` takes ``{"to": revision}``, or nothing for the one before. ``X-Reason`` says why, and must
+while people are in the room, but for going on after a pause.
 """
 
 import re
@@ -17,7 +18,15 @@ from gateway.core.credentials import LEAST, PROMISED
 from gateway.core.policy import BOUNDS, Violation, to_document
 from gateway.core.policy_change import FOR_S_MAX, FOR_S_MIN, Severe, Unknown
 from gateway.ports import Stale
-from gateway.services.changes import PolicyChange, PolicyDesk, Unconfirmed, Wish, describe
+from gateway.services.changes import (
+    PolicyChange,
+    PolicyDesk,
+    Refusal,
+    Unconfirmed,
+    Unexplained,
+    Wish,
+)
+from gateway.services.records import describe
 from gateway.services.rooms import LiveRoom, Rooms
 from gateway.web.body import read_json
 from gateway.web.desk import BODY_BYTES_MAX, WHO, about, by, json_response, room_of
@@ -26,6 +35,7 @@ from gateway.web.problems import Problem
 CONFIRM_CHARACTERS_MAX = 200
 
 _REVISION = re.compile(r'"?([0-9]{1,15})"?')
+_RECORD = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 _TELLABLE = re.compile(r"/[a-z_]{1,40}")
 
 _log = structlog.get_logger("gateway.operator")
@@ -77,10 +87,17 @@ class PolicyHandlers:
         return self._answer(request, room, answer, revision, dry_run=dry_run)
 
     async def audit(self, request: web.Request) -> web.Response:
-        """Show the latest records of all waves, or of one (``?wave=``); ``?verify=1`` checks them all."""
-        wave_id = request.query.get("wave")
+        """Show the latest records of all waves, or of one (``?wave=``); ``?verify=1`` checks them all.
+
+        Of one wave ``?before=`` shows those before the record with that id: so all can be read.
+        """
+        wave_id, before = request.query.get("wave"), request.query.get("before", "")
         only = None if wave_id is None else room_of(self._rooms, wave_id)
-        document: dict[str, Any] = {"records": await self._desk.audit(only)}
+        if before and (only is None or not _RECORD.fullmatch(before)):
+            raise Problem(
+                "policy-invalid", "before is the id of a record of the wave that is named."
+            )
+        document: dict[str, Any] = {"records": await self._desk.audit(only, before)}
         if _flag(request, "verify"):
             document["chains"] = await self._desk.chains()
         return json_response(document)
@@ -94,7 +111,7 @@ class PolicyHandlers:
         self,
         request: web.Request,
         room: LiveRoom,
-        answer: PolicyChange | Stale | Unconfirmed | Unknown | tuple[Violation, ...],
+        answer: PolicyChange | Refusal | Unknown,
         revision: int,
         *,
         dry_run: bool,
@@ -128,17 +145,17 @@ def _expect_role(request: web.Request, changed: Iterable[str]) -> None:
         raise Problem("role-missing", detail)
 
 
-def _refusal(
-    request: web.Request,
-    room: LiveRoom,
-    answer: Stale | Unconfirmed | Unknown | tuple[Violation, ...],
-) -> Problem:
+def _refusal(request: web.Request, room: LiveRoom, answer: Refusal | Unknown) -> Problem:
     """Say why nothing was changed."""
     if isinstance(answer, Stale):
         etag = {"ETag": f'"{answer.revision}"'}
         return Problem("revision-stale", headers=etag, extra={"revision": answer.revision})
     if isinstance(answer, Unknown):
         return Problem("revision-unknown", extra={"revision": answer.revision})
+    if isinstance(answer, Unexplained):
+        about(request, room.wave, answer.changes)
+        detail = f"The wave is {answer.phase}: say why in X-Reason; it is kept with the change."
+        return Problem("reason-missing", detail)
     if isinstance(answer, Unconfirmed):
         about(request, room.wave, answer.changes)
         return Problem("confirmation-missing", extra={"confirm": _told(answer.steps)})

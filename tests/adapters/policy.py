@@ -61,9 +61,12 @@ class MemoryPolicies:
         told |= {"previous": records[0]["hash"] if records else "", **audit}
         records.insert(0, told | {"hash": link(told.items())})
 
-    async def audit(self, wave: Wave, count: int) -> Sequence[Mapping[str, str]]:
+    async def audit(self, wave: Wave, count: int, before: str = "") -> Sequence[Mapping[str, str]]:
         self._fail()
-        return self.records.get(wave.id, [])[:count]
+        records = self.records.get(wave.id, [])
+        told = [{"id": f"{len(records) - n}-0", **record} for n, record in enumerate(records)]
+        oldest_told = int(before.partition("-")[0]) if before else len(records) + 1
+        return [each for each in told if int(each["id"].partition("-")[0]) < oldest_told][:count]
 
     async def chain(self, wave: Wave) -> Chain:
         self._fail()

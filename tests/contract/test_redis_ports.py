@@ -346,6 +346,19 @@ async def test_a_policy_is_replaced_by_whoever_read_the_latest(redis_ports: Adap
     assert (await redis_ports.rooms.tick(wave, [])).revision == 2
 
 
+async def test_all_audit_records_are_read_page_by_page(redis_ports: Adapters) -> None:
+    wave, policies = a_wave(), redis_ports.policies
+    await redis_ports.rooms.create(wave)
+    for n in range(7):
+        await policies.note(wave, {"who": f"{n}", "refused": "policy-invalid"})
+    read: list[str] = []
+    before = ""
+    while page := await policies.audit(wave, 3, before):
+        read += [record["who"] for record in page]
+        before = page[-1]["id"]
+    assert read == [f"{n}" for n in reversed(range(7))]
+
+
 async def test_a_timer_is_kept_with_its_revision_and_goes_with_the_next(
     redis_ports: Adapters,
 ) -> None:

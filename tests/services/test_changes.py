@@ -1,16 +1,19 @@
 """How policies are changed, without HTTP: in whole or not at all, confirmed, timed, undone, audited."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from gateway.core.policy import Policy, Violation
-from gateway.core.policy_change import Severe, Unknown
+from gateway.core.policy import Policy
+from gateway.core.policy_change import RUNNING, Severe, Unknown
 from gateway.core.snapshot import Phase
 from gateway.ports import OutcomeUnknownError, PolicyRevision, PortUnavailableError, Stale
-from gateway.services.changes import By, PolicyChange, Unconfirmed, Wish
+from gateway.services.changes import PolicyChange, Refusal, Unconfirmed, Unexplained, Wish
 from gateway.services.overview import overview
+from gateway.services.plans import key_figures
+from gateway.services.records import By
 from tests.operations_house import NOW_US, OPEN, OperatorsHouse
 
 AWAY = PortUnavailableError("away")
@@ -30,7 +33,7 @@ async def change(
     confirm: str | None = None,
     for_s: int | None = None,
     **fields: Any,
-) -> PolicyChange | Stale | Unconfirmed | tuple[Violation, ...]:
+) -> PolicyChange | Refusal:
     """Change fields of a wave; unless said otherwise, every value is repeated."""
     repeated = ",".join(map(str, fields.values())) if confirm is None else confirm
     wish = Wish(fields, repeated, for_s, dry_run)
@@ -38,13 +41,16 @@ async def change(
 
 
 async def test_a_change_is_made_with_its_audit_record_in_one_step(house: OperatorsHouse) -> None:
+    planned = await change(house, rate_per_s=25, burst=5, dry_run=True)
     done = await change(house, rate_per_s=25, burst=5)
+    assert isinstance(planned, PolicyChange)
     assert isinstance(done, PolicyChange)
     assert done.revision == 2
     assert done.changes == {"rate_per_s": (10.0, 25.0), "burst": (10, 5)}
     assert (await house.desk.read(house.room())).policy.rate_per_s == 25
     assert await house.desk.audit() == [
         {
+            "id": "1-0",
             "wave": "wave-1",
             "revision": 2,
             "at": "2020-04-11T16:00:00.000+07:00",
@@ -55,6 +61,7 @@ async def test_a_change_is_made_with_its_audit_record_in_one_step(house: Operato
                 "rate_per_s": {"before": 10.0, "after": 25.0},
                 "burst": {"before": 10, "after": 5},
             },
+            "plan": json.loads(json.dumps(key_figures(planned.plan))),
         }
     ]
 
@@ -106,7 +113,7 @@ async def test_each_wave_has_a_policy_of_its_own_and_audits_are_told_newest_firs
     await change(house, quota=5)
     await change(house, 2, quota=6)
     other = house.room("wave-2")
-    await house.desk.change(other, 1, Wish({"quota": 7}, "7"), By("budi"))
+    await house.desk.change(other, 1, Wish({"quota": 7}, "7"), By("budi", "x"))
     assert (await house.desk.read(house.room())).policy.quota == 6
     assert (await house.desk.read(other)).policy.quota == 7
     revisions = [(record["wave"], record["revision"]) for record in await house.desk.audit()]
@@ -268,7 +275,7 @@ async def test_a_plan_to_close_now_says_that_it_is_for_good(house: OperatorsHous
 
 async def undo(
     house: OperatorsHouse, revision: int, to: int, *, dry_run: bool = False
-) -> PolicyChange | Stale | Unknown | tuple[Violation, ...]:
+) -> PolicyChange | Refusal | Unknown:
     return await house.desk.undo(house.room(), revision, to, RINA, dry_run=dry_run)
 
 
@@ -387,3 +394,23 @@ async def test_a_plan_to_pause_says_that_no_time_could_be_told(house: OperatorsH
     assert done.plan["after"]["last_s"] is None
     assert done.plan["after"]["held_by"] == "paused"
     assert "nobody would be let in: no time could be told" in done.plan["warnings"]
+
+
+@pytest.mark.parametrize("phase", sorted(RUNNING))
+async def test_while_people_are_in_the_room_a_change_says_why_and_going_on_does_not_need_to(
+    house: OperatorsHouse, phase: Phase
+) -> None:
+    house.room().observe(replace(OPEN, phase=phase))
+    mute = By("rina")
+    wanted = Wish({"paused": True, "message": "Sabar"})
+    answer = await house.desk.change(house.room(), 1, wanted, mute)
+    assert answer == Unexplained(phase, {"paused": (False, True), "message": ("", "Sabar")})
+    assert not house.made()
+    plan = await house.desk.change(house.room(), 1, replace(wanted, dry_run=True), mute)
+    assert isinstance(plan, PolicyChange), "a plan changes nothing"
+    assert isinstance(await change(house, paused=True, message="Sabar"), PolicyChange)
+    assert await house.desk.undo(house.room(), 2, 1, By("rina")) != answer, "it goes on"
+    assert isinstance(await change(house, 3, rate_per_s=14), PolicyChange)
+    assert isinstance(await house.desk.undo(house.room(), 4, 3, mute), Unexplained)
+    house.room().observe(replace(OPEN, phase=Phase.SCHEDULED))
+    assert isinstance(await house.desk.undo(house.room(), 4, 3, mute), PolicyChange)

@@ -37,7 +37,7 @@ async def log_in(house: OperatorsHouse, client: Client, role: Role = Role.OPERAT
 
 
 def own(client: Client) -> dict[str, str]:
-    return {"Origin": str(client.make_url("")).rstrip("/"), "If-Match": "1"}
+    return {"Origin": str(client.make_url("")).rstrip("/"), "If-Match": "1", "X-Reason": "x"}
 
 
 async def put(client: Client, headers: dict[str, str]) -> tuple[int, str]:

@@ -12,7 +12,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from gateway.core.credentials import ACCESS, Role
 from gateway.core.snapshot import Phase
 from gateway.ports import OutcomeUnknownError, PortUnavailableError
-from gateway.services.changes import By, PolicyChange, Wish
+from gateway.services.changes import PolicyChange, Wish
+from gateway.services.records import By
 from gateway.web.access import KEYS_MAX, Allowance, _network
 from tests.operations_house import OperatorsHouse, a_snapshot, now_us
 
@@ -46,7 +47,7 @@ class Desk:
             return response.status, await response.json(content_type=None), response.headers
 
     async def put(self, fields: Any, *, revision: str | None = '"1"', **how: Any) -> Any:
-        headers = {"If-Match": revision} if revision is not None else {}
+        headers = {"X-Reason": "x"} | ({"If-Match": revision} if revision is not None else {})
         headers |= how.pop("headers", {})
         path = POLICY + how.pop("query", "")
         status, document, _ = await self.ask("PUT", path, json=fields, headers=headers, **how)
@@ -365,8 +366,21 @@ async def test_a_body_that_could_be_misread_is_refused(
 
 async def test_a_body_of_200_kib_is_read(desk: Desk) -> None:
     body = b'{"paused": true' + b" " * 200_000 + b"}"
-    headers = {"If-Match": "1", "Content-Type": "application/json"}
+    headers = {"If-Match": "1", "X-Reason": "x", "Content-Type": "application/json"}
     assert (await desk.ask("PUT", POLICY, data=body, headers=headers))[0] == 200
+
+
+async def test_a_change_without_a_reason_is_refused_while_the_wave_runs_and_leaves_a_record(
+    house: OperatorsHouse, desk: Desk
+) -> None:
+    for blank in ("", "   "):
+        answer = await desk.put({"paused": True}, headers={"X-Reason": blank})
+        assert answer == (422, "reason-missing")
+    headers = {"If-Match": "1"}
+    _, problem, _ = await desk.ask("PUT", POLICY, json={"paused": True}, headers=headers)
+    assert problem["detail"] == "The wave is open: say why in X-Reason; it is kept with the change."
+    assert [each["refused"] for each in house.refused()] == ["reason-missing"] * 3
+    assert not house.made()
 
 
 @pytest.mark.parametrize("reason", ["x" * 301, "a\tb", "a\u0085b", "a\u202eb"])
@@ -463,7 +477,7 @@ async def test_the_quota_is_changed_by_admins_alone(house: OperatorsHouse, clien
 async def test_a_severe_step_says_which_values_are_to_be_repeated(
     house: OperatorsHouse, desk: Desk
 ) -> None:
-    headers = {"If-Match": "1"}
+    headers = {"If-Match": "1", "X-Reason": "x"}
     status, problem, _ = await desk.ask("PUT", POLICY, json={"rate_per_s": 600}, headers=headers)
     assert (status, code(problem)) == (428, "confirmation-missing")
     why = "more than half up or down from 10"
@@ -492,7 +506,7 @@ async def test_a_timed_change_tells_what_goes_back_and_when(desk: Desk) -> None:
 
 async def test_undo_goes_back_one_revision_or_to_the_one_named(desk: Desk) -> None:
     async def undo(body: Any, revision: str) -> tuple[int, Any]:
-        headers = {"If-Match": revision}
+        headers = {"If-Match": revision, "X-Reason": "x"}
         path = "/v1/waves/wave-1/undo"
         status, document, _ = await desk.ask("POST", path, json=body, headers=headers)
         return (status, code(document)) if status >= 400 else (status, document["policy"])
@@ -510,10 +524,22 @@ async def test_undo_goes_back_one_revision_or_to_the_one_named(desk: Desk) -> No
         assert await undo(body, "5") == (422, "policy-invalid")
 
 
+async def test_older_records_of_one_wave_are_asked_for_by_the_id_of_one(desk: Desk) -> None:
+    for revision in ("1", "2", "3"):
+        await desk.put({"message": revision}, revision=revision)
+    _, audit, _ = await desk.ask("GET", "/v1/audit?wave=wave-1")
+    newest, *older = audit["records"]
+    _, rest, _ = await desk.ask("GET", f"/v1/audit?wave=wave-1&before={newest['id']}")
+    assert (rest["records"], len(older)) == (older, 2)
+    for query in (f"before={newest['id']}", "wave=wave-1&before=(1-0", "wave=wave-1&before=-"):
+        status, problem, _ = await desk.ask("GET", f"/v1/audit?{query}")
+        assert (status, code(problem)) == (422, "policy-invalid")
+
+
 async def test_the_audit_can_be_narrowed_to_one_wave(house: OperatorsHouse, desk: Desk) -> None:
     await desk.put({"paused": True})
     wish = Wish({"paused": True})
-    done = await house.desk.change(house.room("wave-2"), 1, wish, By("budi"))
+    done = await house.desk.change(house.room("wave-2"), 1, wish, By("budi", "x"))
     assert isinstance(done, PolicyChange)
     _, every, _ = await desk.ask("GET", "/v1/audit")
     assert {record["wave"] for record in every["records"]} == {"wave-1", "wave-2"}
