@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from gateway.ctl_change import REASON_PHASES
+from gateway.core.policy_change import RUNNING
 from gateway.ctl_client import Client, Document, ProblemError, UnreachableError
 from gateway.ctl_group import client_of, command_of, ctl, reason_option, show
 
@@ -25,7 +25,7 @@ def reload_config(*, reason: str, output: str | None) -> None:
     client = client_of()
     status = client.status()
     for wave in status["waves"]:
-        if wave["phase"] in REASON_PHASES and not reason:
+        if wave["phase"] in RUNNING and not reason:
             raise click.UsageError(f"{wave['wave']} is {wave['phase']}: say why with --reason")
     began_s = time.monotonic()
     machine = client.reload(reason=reason)["process"].rpartition("-")[0]
