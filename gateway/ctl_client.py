@@ -19,8 +19,7 @@ from gateway.core.credentials import parse
 from gateway.ctl_text import told_value
 
 TIMEOUT_S = 5.0  # for each read and write
-# Tries of somebody who asks too often, and the wait between them.
-HURRIED_MAX, HURRIED_S_MAX = 4, 2.0
+HURRIED_MAX, HURRIED_S_MAX = 4, 2.0  # tries of somebody who asks too often, and the wait between
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
 OPEN_TO_OTHERS = 0o007
 
