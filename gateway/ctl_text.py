@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from gateway.ctl_next import suggestion
+
 Document = Mapping[str, Any]
 ZONES = {7: "WIB", 8: "WITA", 9: "WIT"}
 COLOURS = {"open": "green", "prequeue": "cyan", "paused": "yellow", "recovering": "red"}
@@ -38,14 +40,19 @@ def _wave_text(wave: Document, now: datetime) -> str:
     if wave["advance_per_s"] is not None:
         pace.append(f"called {wave['advance_per_s']:.1f}/s")
     if wave["last_eta_s"] is not None and wave["waiting"]:
-        low_s, high_s = wave["last_eta_s"]
-        pace.append(f"last in line {duration(low_s)} to {duration(high_s)}")
+        ends = (("first", "next"), ("median", "median"), ("last", "last in line"))
+        known = [(said, wave.get(f"{who}_eta_s")) for who, said in ends]
+        pace += [f"{said} {_range(eta_s)}" for said, eta_s in known if eta_s]
     pace.append(f"revision {wave['revision']}")
     lines = [first, "   ".join(people), "   ".join(pace), "   ".join(_wait_facts(wave))]
     lines += _in_force(wave)
     if wave["missing"]:
         lines.append(f"✖ {wave['missing']:,} acknowledged registrations could not be found again")
     return "\n  ".join(lines)
+
+
+def _range(eta_s: Sequence[float]) -> str:
+    return " to ".join(map(duration, eta_s))
 
 
 def _in_force(wave: Document) -> Iterator[str]:
@@ -81,7 +88,11 @@ def _when(wave: Document, now: datetime) -> str:
     left_s = (instant - now).total_seconds()
     if left_s < 0:
         return f"closed {_clock(instant)}" if wave["phase"] == "closed" else f"{word} now"
-    return f"{word} {_clock(instant)}, in {duration(left_s)}"
+    told = f"{word} {_clock(instant)}, in {duration(left_s)}"
+    since = datetime.fromisoformat(wave["since"]) if wave.get("since") else None
+    if since is None or since > now or wave["phase"] == "closed":
+        return told
+    return f"{told}   {wave['phase']} since {since:%H:%M} {zone_of(since)}"
 
 
 def _clock(instant: datetime) -> str:
@@ -126,7 +137,8 @@ def _processes_text(status: Document) -> str:
     troubles += [f"✖ {reason}" for reason in status["reasons"]]
     troubles += [f"✖ {alarm}" for alarm in status.get("alarms", ())]
     notices = [f"! {notice}" for notice in status["notices"]]
-    return "\n".join([", ".join(facts), *troubles, *notices])
+    nexts = [f"next: {command}"] if (command := suggestion(status)) else []
+    return "\n".join([", ".join(facts), *troubles, *notices, *nexts])
 
 
 def _traffic_text(traffic: Mapping[str, float] | None) -> str:

@@ -22,6 +22,7 @@ from gateway.core.credentials import Role
 from gateway.core.policy import Policy
 from gateway.core.snapshot import Phase
 from gateway.ctl import ctl
+from gateway.ctl_next import suggestion
 from gateway.ctl_text import duration, status_text, value_text
 from gateway.ports import OutcomeUnknownError, PortUnavailableError
 from tests.operations_house import NOW_US, OPEN, OperatorsHouse, a_snapshot
@@ -253,7 +254,7 @@ def test_status_says_how_the_wave_stands(gateway: Gateway) -> None:
     result = gateway.run("status")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        "wave-1  OPEN  closes Sat 11 Apr 2020 17:00 WIB, in 1 h 0 min",
+        "wave-1  OPEN  closes Sat 11 Apr 2020 17:00 WIB, in 1 h 0 min   open since 15:59 WIB",
         "  waiting 591,954   on form 930 of 1,000   registered 41 of 1,000   pending 37",
         "  rate 10/s (burst 10)   revision 1",
         "  polls 0/s, expected 42/s, budget 2,000/s",
@@ -274,7 +275,10 @@ def test_status_measures_the_advance_and_promises_the_last_in_line_a_range(
         gateway.see(Phase.OPEN, clock_us=clock_us, near=20, issued=1_000, called=second * 10)
     gateway.see(Phase.OPEN, clock_us=clock_us, near=20, issued=1_000, called=100, missing=2)
     text = gateway.run("status", "--wave", "wave-1").stdout
-    assert "called 10.0/s   last in line 1 min to 2 min" in text
+    assert (
+        "called 10.0/s   next 0 s to 10 s   median 30 s to 1 min   last in line 1 min to 2 min"
+        in text
+    )
     assert "message: Sabar" in text
     assert "✖ 2 acknowledged registrations could not be found again" in text
     assert "wave-2" not in text
@@ -317,6 +321,7 @@ def test_old_snapshots_and_hazards_are_degraded_with_their_reasons(gateway: Gate
 def test_json_is_what_the_gateway_answers_and_nothing_else(gateway: Gateway) -> None:
     status = json.loads(gateway.run("status", "--json").stdout)
     assert [wave["wave"] for wave in status["waves"]] == ["wave-1", "wave-2"]
+    assert status["schema"] == 1
     policy = json.loads(gateway.run("policy", "--json").stdout)
     assert (policy["wave"], policy["revision"], policy["policy"]["quota"]) == ("wave-1", 1, 1_000)
     changed = json.loads(gateway.run("pause", "--reason", "x", "--json").stdout)
@@ -526,6 +531,51 @@ def test_durations_are_told_in_two_units(seconds: float, text: str) -> None:
 )
 def test_values_are_told_with_their_unit(name: str, value: Any, text: str) -> None:
     assert value_text(name, value) == text
+
+
+def a_status(**wave: Any) -> dict[str, Any]:
+    policy = {"rate_per_s": 50.0, "form_cap": 9_000}
+    usual = {"wave": "wave-1", "phase": "open", "waiting": 7, "rate_per_s": 50.0, "outstanding": 8}
+    delivery = {"circuit": "closed", "capacity_per_s": 68.0}
+    closed = {"wave": "wave-0", "phase": "closed"}
+    waves = [closed, usual | {"policy": policy} | wave]
+    return {"waves": waves, "deliveries": [{"delivery": delivery}]}
+
+
+def test_status_suggests_a_rate_where_the_store_takes_more_and_people_wait() -> None:
+    assert suggestion(a_status()) == (
+        "gateway ctl rate 64.6 --wave wave-1 --dry-run    # the store takes 68/s"
+    )
+    fast = a_status() | {"deliveries": [{"delivery": {"circuit": "closed", "capacity_per_s": 900}}]}
+    assert "rate 75 " in (suggestion(fast) or ""), "no step that would need a confirmation"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"phase": phase} for phase in ("paused", "prequeue", "full", "scheduled")),
+        {"waiting": 0},
+        {"rate_per_s": 20.0},
+        {"outstanding": 9_000},
+        {"policy": {"rate_per_s": 60.0, "form_cap": 9_000}, "rate_per_s": 60.0},
+    ],
+)
+def test_status_suggests_nothing_that_would_help_nobody(changes: dict[str, Any]) -> None:
+    assert suggestion(a_status(**changes)) is None
+
+
+def test_status_suggests_nothing_of_a_store_that_is_not_known_or_is_shared() -> None:
+    status = a_status()
+    for told in (
+        {"circuit": "open", "capacity_per_s": 68.0},
+        {"circuit": "closed", "capacity_per_s": None},
+    ):
+        assert (
+            suggestion(status | {"deliveries": [*status["deliveries"], {"delivery": told}]}) is None
+        )
+    assert suggestion(status | {"deliveries": []}) is None
+    other = {"wave": "wave-2", "phase": "prequeue"}
+    assert suggestion(status | {"waves": [*status["waves"], other]}) is None
 
 
 def test_status_says_who_is_refused_and_why() -> None:

@@ -25,6 +25,8 @@ TOLD = (
     "age_s",
 )  # of each process
 
+SCHEMA = 1  # of the status: higher when a member goes or changes its meaning, not when one is added
+
 TOLD_OF_DELIVERY = ("process", "pid", "delivery", "reconciler", "age_s")
 
 
@@ -138,6 +140,7 @@ class Operations:
         """Return all there is to know. Answers without Redis, too, and says so."""
         readiness = self.readiness()
         return {
+            "schema": SCHEMA,
             "at": datetime.fromtimestamp(self._now_us() / 1e6, UTC).isoformat(
                 timespec="milliseconds"
             ),

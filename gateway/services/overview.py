@@ -1,7 +1,8 @@
 """How does one wave stand, in the words operators read? A document made from what this process knows.
 
 ``phase`` is null until the room has been seen; then the counters of ``core/snapshot`` follow, and what
-they mean for people: ``waiting``, ``places_left``, ``advance_per_s``, ``last_eta_s`` (of the last in line).
+they mean for people: ``waiting``, ``places_left``, ``advance_per_s``, ``first_eta_s``, ``median_eta_s`` and
+``last_eta_s`` (of who stands there in line).
 """
 
 from collections.abc import Mapping, Sequence
@@ -105,6 +106,7 @@ def _seen(room: LiveRoom, snapshot: Snapshot) -> dict[str, Any]:
     uncalled = max(0, snapshot.issued - snapshot.called)
     return {
         "phase": snapshot.phase,
+        "since": _since(snapshot, room.policy, zone),
         **_times(snapshot, room.policy, zone),
         **{name: getattr(snapshot, name) for name in COUNTERS},
         "rate_per_s": snapshot.rate_milli_per_s / RATE_MILLI,  # in force
@@ -112,7 +114,14 @@ def _seen(room: LiveRoom, snapshot: Snapshot) -> dict[str, Any]:
         "waiting": uncalled + snapshot.stock,
         "places_left": max(0, room.policy.quota - snapshot.accepted - snapshot.outstanding),
         "advance_per_s": short_per_s,
-        "last_eta_s": pacing.eta_s(uncalled, short_per_s, long_per_s),
+        **{
+            f"{who}_eta_s": pacing.eta_s(ahead, short_per_s, long_per_s)
+            for who, ahead in (
+                ("first", min(1, uncalled)),
+                ("median", uncalled // 2),
+                ("last", uncalled),
+            )
+        },
         "stretch": room.stretch,
         "polls_expected_per_s": round(room.polls_expected_per_s, 1),
         "epoch": snapshot.epoch,
@@ -148,6 +157,16 @@ def together(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     traffics = [row["traffic"] for row in rows if row.get("traffic")]
     names = traffics[0] if traffics else ()
     return {name: round(sum(each.get(name, 0) for each in traffics), 1) for name in names}
+
+
+def _since(snapshot: Snapshot, policy: Policy, zone: Zone) -> str | None:
+    """Return since when the phase is; null where nobody wrote it down: a pause says it in its message."""
+    began = {
+        Phase.PREQUEUE: snapshot.prequeue_at_us,
+        Phase.OPEN: snapshot.opens_at_us,
+        Phase.CLOSED: policy.closes_us(snapshot.closes_at_us),
+    }
+    return iso(began[snapshot.phase], zone) if snapshot.phase in began else None
 
 
 def _times(snapshot: Snapshot, policy: Policy, zone: Zone) -> dict[str, str]:
