@@ -76,7 +76,7 @@ class HttpStore:
         """Return which of these receipts the ledger has: the service itself cannot be asked."""
         return await self._ledger.standing(receipts)
 
-    async def probe(self) -> None:
+    async def probe(self) -> bool:
         """See that the service answers, as far as can be seen without a registration.
 
         In batches an empty one is sent; singly it is asked by GET, and "that is not for GET" will do.
@@ -84,10 +84,11 @@ class HttpStore:
         await self._ledger.probe()
         if not self._singly:
             await self._batch([])
-            return
+            return False
         reply = await self._call("GET")
         if not (200 <= reply.status < 300 or reply.status == 405):
             raise contract.unavailable(reply)
+        return False
 
     async def close(self) -> None:
         """Close connections and ledger."""

@@ -114,7 +114,7 @@ class PostgresStore:
         async with self._pool.transaction() as db:
             return {row[0] for row in await db.fetch(STANDING_OF, list(receipts))}
 
-    async def probe(self) -> None:
+    async def probe(self) -> bool:
         """Write a row and remove it, and see that a second row of its person is not taken.
 
         A role that may not remove rows takes the whole transaction back instead.
@@ -134,6 +134,7 @@ class PostgresStore:
                 await taking_back.commit()
             else:
                 await taking_back.rollback()
+        return True
 
     async def close(self) -> None:
         """Close the connections."""
