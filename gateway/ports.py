@@ -216,8 +216,8 @@ class StorePort(Protocol):
     async def standing(self, receipts: Sequence[str]) -> set[str]:
         """Return which of these receipts have a row, read as a reader would who knows of no ``put``."""
 
-    async def probe(self) -> None:
-        """Raise ``PortUnavailableError`` unless a row could be written now."""
+    async def probe(self) -> bool:
+        """Raise ``PortUnavailableError`` unless a row could be written now; True: one was, and is gone."""
 
     async def close(self) -> None:
         """Let go of files and connections."""

@@ -85,3 +85,10 @@ class Breaker:
             self.circuit = Circuit.THROTTLED
             wait_s = backoff_s(self._failures, draw)
         self._retry_at_us = now_us + round(wait_s * 1_000_000)
+
+    def absolve(self) -> None:
+        """Take back a failure that was not the store's; what is tried next goes alone, and at once."""
+        self._budget = min(BUDGET_MAX, self._budget + 1)
+        self._failures = self._retry_at_us = 0
+        if self.circuit in (Circuit.OPEN, Circuit.HALF_OPEN):
+            self._opened, self.circuit = 0, Circuit.THROTTLED

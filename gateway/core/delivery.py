@@ -10,6 +10,7 @@ from typing import TypeVar
 from gateway.core import bucket
 
 TRIES_MAX = 5  # a row refused so often goes to the dead letters
+DOUBTED_AFTER = 3  # failures in a row without an answer: is it the rows?
 BACKOFF_S_MIN = 0.1
 BACKOFF_S_MAX = 10.0  # bounds how long after a recovery the store stays unused
 ROUNDS_PER_S = 10  # while there is a backlog: small, even batches instead of one a second

@@ -59,7 +59,7 @@ class RedisTail:
         return Stocks(int(dead), int(settled), int(unchecked or 0), int(forgotten or 0))
 
     async def asked(self, wave: Wave) -> int:
-        """Return how often a whole comparison was asked for."""
+        """Return the last wish for a whole comparison; 0: there was none."""
         return int(await self._command("HGET", self._key(wave, "room"), "asked") or 0)
 
     async def dead(self, wave: Wave, count: int) -> Sequence[DeadLetter]:
@@ -78,7 +78,7 @@ class RedisTail:
         return int(revived), int(left)
 
     async def ask(self, wave: Wave, audit: Mapping[str, str]) -> int:
-        """Ask for a comparison of every receipt with the store."""
+        """Ask for a comparison of every receipt with the store; answer the wish."""
         return int(await self._run(wave, "ask", [part for pair in audit.items() for part in pair]))
 
     async def close(self) -> None:

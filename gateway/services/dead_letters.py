@@ -24,7 +24,7 @@ class DeadLettersPort(Protocol):
         """Queue these again, or the oldest where none is named; answer how many, and how many are left."""
 
     async def ask(self, wave: Wave, audit: Mapping[str, str]) -> int:
-        """Ask for a comparison of every receipt with the store; answer how often that was done."""
+        """Ask for a comparison of every receipt with the store; answer the wish, later ones are greater."""
 
 
 class DeadLetters:

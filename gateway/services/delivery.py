@@ -9,6 +9,7 @@ store takes it by its receipt, so it stands there once.
 import asyncio
 import contextlib
 import random
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ from gateway.ports import (
     Settled,
     StorePort,
 )
+from gateway.services.delivery_doubt import Attempt, Doubts, Evidence
 from gateway.services.delivery_gate import Gate, now_us
 from gateway.services.delivery_hand import Hand
 from gateway.services.delivery_lanes import Lanes, now_s
@@ -64,6 +66,7 @@ class Delivery:
             rng=rng,
         )
         self._store = store
+        self._doubts = Doubts(store)
         self._max_per_s = max_per_s
         self._gate = Gate(slots, meter, rng)
         self._held = 0  # batches begun and not finished
@@ -86,12 +89,8 @@ class Delivery:
     def told(self) -> dict[str, Any]:
         """Return how it stands, for the table of processes."""
         capacity_per_s = self.capacity_per_s()
-        return {
-            "circuit": self.circuit,
-            "batches": self._held,
-            "capacity_per_s": capacity_per_s,
-            "fences": self._hand.told(),
-        }
+        told = {"circuit": self.circuit, "batches": self._held}
+        return told | {"capacity_per_s": capacity_per_s, "fences": self._hand.told()}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until told to stop; the puts under way are finished and settled first.
@@ -132,32 +131,47 @@ class Delivery:
         A batch that raises for a reason of its own is split until the row that spoils it stands alone.
         Its halves are not paid for again: the whole wrote nothing.
         """
-        work, price = [rows], len(rows)
+        work = deque(self._doubts.attempts(rows))
         while work and not stop.is_set():
-            batch = work.pop()
+            attempt = work.popleft()
+            batch = attempt.rows
             self._tell_age(batch)
             try:
-                outcomes = await self._put_when_due(batch, price, stop)
-                price = 0
+                outcomes = await self._put_when_due(batch, attempt.price, stop)
             except PortError:
                 self._meter.failure(Failure.STORE)
-                work.append(batch)
-                price = len(batch)
+                await self._put_back(attempt, work)
             except FencedError:
-                work += await self._sort_out(batch, stop)
-                price = 0
+                work.extendleft(Attempt(left, 0) for left in await self._sort_out(batch, stop))
             except Exception as error:  # noqa: BLE001  one poisoned row must not stop the others
                 self._meter.failure(Failure.BATCH)
-                price = 0
                 if len(batch) > 1:
-                    work += reversed(rules.halves(batch))
-                else:  # its type only: the text of a foreign error may quote the row
-                    refused = Recording.REJECTED
-                    reason = type(error).__name__
-                    await self._settle(batch, [RowOutcome(batch[0].receipt, refused, reason)])
+                    work.extendleft(Attempt(half, 0) for half in reversed(rules.halves(batch)))
+                else:  # its type only: a foreign error's text may quote the row
+                    await self._refuse(batch[0], type(error).__name__)
             else:
                 if outcomes is not None:
                     await self._settle(batch, outcomes)
+
+    async def _put_back(self, attempt: Attempt, work: deque[Attempt]) -> None:
+        """Have what the store gave no answer for put again; what is at fault halved, behind all others.
+
+        A row that is at fault alone is let go: it stays pending, and comes again when it was idle.
+        """
+        evidence = await self._doubts.evidence(attempt)
+        if evidence is Evidence.WRITTEN:
+            self._gate.absolve()
+        if evidence is Evidence.NONE:
+            work.appendleft(self._doubts.again(attempt))
+        elif len(attempt.rows) > 1:
+            work.extend(self._doubts.halves(attempt))
+        elif await self._doubts.is_convicted(attempt.rows[0], evidence):
+            await self._refuse(attempt.rows[0], "store-fails")
+        else:
+            self._meter.failure(Failure.ROW)
+
+    async def _refuse(self, row: IntakeEntry, reason: str) -> None:
+        await self._settle([row], [RowOutcome(row.receipt, Recording.REJECTED, reason)])
 
     async def _sort_out(
         self, batch: Sequence[IntakeEntry], stop: asyncio.Event
@@ -199,6 +213,7 @@ class Delivery:
             raise PortUnavailableError("the store did not answer in time") from error
         if [outcome.receipt for outcome in outcomes] != [row.receipt for row in batch]:
             raise ValueError("the store answered for other rows")
+        self._doubts.committed(batch)
         self._meter.batch(now_s() - began_s)
         return outcomes
 

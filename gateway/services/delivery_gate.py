@@ -88,6 +88,12 @@ class Gate:
             self._capacity.end(batch, done, now_us())
             self._tell()
 
+    def absolve(self) -> None:
+        """Take the last failure back: the rows were at fault, and the store has written others."""
+        self._breaker.absolve()
+        self._tell()
+        self.wake()
+
     def _tell(self) -> None:
         if self._breaker.circuit is not self._told:
             self._told = self._breaker.circuit

@@ -47,7 +47,7 @@ class TailPort(Protocol):
         """Say how much is kept."""
 
     async def asked(self, wave: Wave) -> int:
-        """Return how often a whole comparison was asked for."""
+        """Return the last wish for a whole comparison; 0: there was none in this room."""
 
 
 class Witness(Protocol):
@@ -149,7 +149,7 @@ class Reconciler:
             sweep = self._sweeps[wave.programme_id]
             waves = [each for each in self._waves if each.programme_id == wave.programme_id]
             asked = {each.id: await self._tail.asked(each) for each in waves}
-            if any(count > sweep.asked.get(wave_id, 0) for wave_id, count in asked.items()):
+            if any(wish != sweep.asked.get(wave_id, 0) for wave_id, wish in asked.items()):
                 sweep.begin()
                 while await self._page(wave.programme_id, sweep):
                     continue

@@ -1,8 +1,9 @@
 """The store is a registration service that exists already, spoken to by HTTP.
 
 ``http_contract`` says what is sent and what the answers mean, ``outbound`` where we may call, ``ledger``
-what is kept of it here. A batch that is refused as a whole is halved until the row at fault stands alone;
-a service that names a time is left alone until then.
+what is kept of it here. A batch that is refused as a whole is halved until the row at fault stands alone,
+one that is answered at too great a length until the answers fit. A service that names a time is left alone
+until then.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ import msgspec
 from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutcome
 from gateway.stores import http_contract as contract
 from gateway.stores.ledger import Ledger
-from gateway.stores.outbound import Outbound, Reply
+from gateway.stores.outbound import Outbound, Reply, ReplyTooLargeError
 from gateway.stores.rows import put_fitting
 
 
@@ -75,7 +76,7 @@ class HttpStore:
         """Return which of these receipts the ledger has: the service itself cannot be asked."""
         return await self._ledger.standing(receipts)
 
-    async def probe(self) -> None:
+    async def probe(self) -> bool:
         """See that the service answers, as far as can be seen without a registration.
 
         In batches an empty one is sent; singly it is asked by GET, and "that is not for GET" will do.
@@ -83,10 +84,11 @@ class HttpStore:
         await self._ledger.probe()
         if not self._singly:
             await self._batch([])
-            return
+            return False
         reply = await self._call("GET")
         if not (200 <= reply.status < 300 or reply.status == 405):
             raise contract.unavailable(reply)
+        return False
 
     async def close(self) -> None:
         """Close connections and ledger."""
@@ -94,11 +96,16 @@ class HttpStore:
         await self._ledger.close()
 
     async def _batch(self, rows: Sequence[IntakeEntry]) -> list[RowOutcome]:
-        reply = await self._call("POST", contract.batch(rows), contract.headers(rows))
-        if not (rows and contract.is_about_the_rows(reply.status)):
-            return contract.outcomes(rows, reply)
-        if len(rows) == 1:
-            return [contract.refused(rows[0], reply)]
+        try:
+            reply = await self._call("POST", contract.batch(rows), contract.headers(rows))
+        except ReplyTooLargeError:
+            if len(rows) < 2:
+                raise
+        else:
+            if not (rows and contract.is_about_the_rows(reply.status)):
+                return contract.outcomes(rows, reply)
+            if len(rows) == 1:
+                return [contract.refused(rows[0], reply)]
         middle = len(rows) // 2
         return await self._batch(rows[:middle]) + await self._batch(rows[middle:])
 

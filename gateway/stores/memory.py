@@ -60,10 +60,11 @@ class MemoryStore:
         await self.probe()
         return self.rows.keys() & set(receipts)
 
-    async def probe(self) -> None:
+    async def probe(self) -> bool:
         """Raise while the store is down."""
         if self.is_down:
             raise PortUnavailableError("the store is down")
+        return True
 
     async def close(self) -> None:
         """Be down from here on."""

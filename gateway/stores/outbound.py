@@ -23,6 +23,11 @@ RETRY_AFTER_S_MAX = 60.0
 LOOPBACK_NAMES = ("localhost",)
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
+
+class ReplyTooLargeError(PortUnavailableError):
+    """A reply of no bearable size: fewer rows at once may get one."""
+
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
 
@@ -58,7 +63,8 @@ class Outbound:
         """Send one request and read the whole reply.
 
         Raises:
-            PortUnavailableError: no reply, or none of a bearable size; it may have been carried out.
+            ReplyTooLargeError: it answered at a length that nobody bears; it may have been carried out.
+            PortUnavailableError: no reply; it may have been carried out.
         """
         if self._is_closed:
             raise PortUnavailableError("the store is closed")
@@ -128,7 +134,7 @@ async def _read(content: aiohttp.StreamReader) -> bytes:
     async for chunk in content.iter_any():
         text += chunk
         if len(text) > REPLY_BYTES_MAX:
-            raise aiohttp.ClientPayloadError(f"a reply above {REPLY_BYTES_MAX} bytes")
+            raise ReplyTooLargeError(f"store: a reply above {REPLY_BYTES_MAX} bytes")
     return bytes(text)
 
 
@@ -142,8 +148,6 @@ def _told(error: Exception) -> str:
     """Say what went wrong, without a word of the service's."""
     if isinstance(error, TimeoutError):
         return "no answer within the deadline"
-    if isinstance(error, aiohttp.ClientPayloadError) and str(error).startswith("a reply above"):
-        return str(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return type(error).__name__

@@ -10,13 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from asyncpg import (
-    CardinalityViolationError,
-    DataError,
-    IntegrityConstraintViolationError,
-    PLPGSQLError,
-    WithCheckOptionViolationError,
-)
+from asyncpg import PostgresError
 
 from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutcome
 from gateway.stores.postgres_pool import Connection, PostgresPool
@@ -68,14 +62,9 @@ MAY_SAVE = """
 SELECT bool_and(has_table_privilege(name, 'UPDATE')) FROM unnest('{checkpoints,fences}'::text[]) AS name
 """
 
-# Of the row, not of the server: a constraint, a value, a view's check, or a trigger that says no.
-ROW_ERRORS = (
-    CardinalityViolationError,
-    DataError,
-    IntegrityConstraintViolationError,
-    PLPGSQLError,
-    WithCheckOptionViolationError,
-)
+# Classes of SQLSTATE that speak of the server, of our rights there, or of the hour. All others are the
+# row's: a constraint, a value, a view's check, or a trigger that says no, in a word of its owner's or not.
+STORE_CLASSES = ("08", "0A", "25", "26", "28", "3D", "40", "42", "53", "55", "57", "58", "F0", "XX")
 
 
 class PostgresStore:
@@ -125,7 +114,7 @@ class PostgresStore:
         async with self._pool.transaction() as db:
             return {row[0] for row in await db.fetch(STANDING_OF, list(receipts))}
 
-    async def probe(self) -> None:
+    async def probe(self) -> bool:
         """Write a row and remove it, and see that a second row of its person is not taken.
 
         A role that may not remove rows takes the whole transaction back instead.
@@ -145,6 +134,7 @@ class PostgresStore:
                 await taking_back.commit()
             else:
                 await taking_back.rollback()
+        return True
 
     async def close(self) -> None:
         """Close the connections."""
@@ -164,7 +154,9 @@ class PostgresStore:
         try:
             async with db.transaction():  # a savepoint
                 return await self._insert(db, rows)
-        except ROW_ERRORS:
+        except PostgresError as error:
+            if (error.sqlstate or "XX")[:2] in STORE_CLASSES:
+                raise
             if len(rows) == 1:
                 return [RowOutcome(rows[0].receipt, Recording.REJECTED, "constraint")]
         middle = len(rows) // 2

@@ -114,9 +114,10 @@ class SqliteStore:
         """Return which of these receipts have a row."""
         return await self._file.run(partial(standing_of, table="registrations", receipts=receipts))
 
-    async def probe(self) -> None:
+    async def probe(self) -> bool:
         """Write a row and remove it, and see that a second row of its person is not taken."""
         await self._file.run(self._probe)
+        return True
 
     async def close(self) -> None:
         """Finish what is under way and close the file."""

@@ -204,7 +204,7 @@ class MemoryIntake:
         return Stocks(len(stream.dead), len(stream.settled), 0, stream.forgotten)
 
     async def asked(self, wave: Wave) -> int:
-        """Return how often a whole comparison was asked for."""
+        """Return the last wish for a whole comparison; 0: there was none."""
         return self.asks
 
     async def revive(self, wave: Wave, places: Sequence[int], cap: int) -> tuple[int, int]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gateway.ports import IntakeEntry, Recording, RowOutcome, StorePort
+from gateway.ports import IntakeEntry, PortUnavailableError, Recording, RowOutcome, StorePort
 from tests.adapters.faults import Fault, no_fault, suffering
 
 
@@ -15,6 +15,10 @@ class FaultyStore:
     inner: StorePort
     fault: Callable[[], Fault] = no_fault
     poison: set[str] = field(default_factory=set)  # receipts whose row raises a foreign error
+    unanswered: Callable[[IntakeEntry], bool] = lambda _: (
+        False
+    )  # rows whose batch fails as in an outage
+    is_probe_hollow: bool = False  # it answers whatever becomes of rows, as an empty batch does
     forgets: Callable[[IntakeEntry], bool] = lambda _: False  # rows it says it has, and has not
     offers: list[tuple[float, int]] = field(default_factory=list)  # when, how many rows
 
@@ -24,6 +28,8 @@ class FaultyStore:
             spoilt = [row for row in rows if row.receipt in self.poison]
             if spoilt:
                 raise KeyError(spoilt[0].payload)
+            if any(map(self.unanswered, rows)):
+                raise PortUnavailableError("no answer")
             kept = [row for row in rows if not self.forgets(row)]
             outcomes = await self.inner.put(kept)
             if len(kept) == len(rows):
@@ -40,8 +46,8 @@ class FaultyStore:
         async with suffering(self.fault):
             return await self.inner.fences(programme_ids)
 
-    async def probe(self) -> None:
-        await self.inner.probe()
+    async def probe(self) -> bool:
+        return await self.inner.probe() and not self.is_probe_hollow
 
     async def close(self) -> None:
         await self.inner.close()

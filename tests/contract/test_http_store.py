@@ -101,12 +101,36 @@ async def test_a_batch_above_what_the_service_takes_is_halved(
     assert len(service.calls) == 2
 
 
+async def test_a_batch_whose_answer_is_too_long_is_halved_until_the_answers_fit(
+    service: RegistrationService, in_batches: HttpStore
+) -> None:
+    """I-50: what was carried out before is recorded once."""
+    service.always, service.reason = Act.REFUSE, "x" * 300
+    batch = [row(serial) for serial in range(500)]
+    service.refused = {each.receipt for each in batch[::2]}
+    assert await recordings(in_batches, *batch) == [REJECTED, RECORDED] * 250
+    assert [len(call.receipts) for call in service.calls] == [500, 250, 250]
+    assert len(service.rows.rows) == 250
+
+
+async def test_one_row_whose_answer_has_no_end_counts_for_nothing(
+    service: RegistrationService, store: HttpStore
+) -> None:
+    service.always = Act.HUGE
+    with pytest.raises(PortUnavailableError, match="above 65536 bytes") as refused:
+        await store.put([row(1)])
+    assert refused.value.__cause__ is None
+    assert await noted(store) == []
+    service.always = Act.OK
+    assert await recordings(store, row(1)) == [RECORDED]
+    assert len(service.rows.rows) == 1
+
+
 @pytest.mark.parametrize(
     ("act", "told"),
     [
         (Act.FAIL_BEFORE, "it answered (500)"),
         (Act.FAIL_AFTER, "it answered (500)"),
-        (Act.HUGE, "above 65536 bytes"),
         (Act.REDIRECT, "not followed (307)"),
         (Act.BUSY, "it answered (429)"),
         (Act.UNAUTHORISED, "it answered (401)"),

@@ -199,6 +199,12 @@ OBJECTIONS = {
         CREATE TRIGGER no BEFORE INSERT ON registrations FOR EACH ROW EXECUTE FUNCTION no()""",
         "constraint",
     ),
+    "a trigger's word of its own": (
+        """CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+        IF NEW.serial = 9 THEN RAISE ''no'' USING ERRCODE = ''KP001''; END IF; RETURN NEW; END';
+        CREATE TRIGGER no BEFORE INSERT ON registrations FOR EACH ROW EXECUTE FUNCTION no()""",
+        "constraint",
+    ),
     "a trigger that says nothing": (
         """CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS
         'BEGIN IF NEW.serial = 9 THEN RETURN NULL; END IF; RETURN NEW; END';
@@ -223,6 +229,14 @@ async def test_what_the_owner_objects_to_is_refused_alone(
     assert {int(o.receipt[1:]) for o in outcomes if o.recording is REJECTED} == bad
     assert {outcome.reason for outcome in outcomes} == {"", reason}
     assert len(await database.rows()) == 496
+
+
+async def test_a_right_that_was_taken_away_is_not_the_rows_fault(
+    database: Database, role: str
+) -> None:
+    await database.owner.execute("REVOKE INSERT ON registrations FROM gateway")
+    with pytest.raises(PortUnavailableError, match="42501"):
+        await database.store(role).put([row(1)])
 
 
 async def test_what_the_driver_says_of_a_row_is_not_repeated(database: Database) -> None:

@@ -189,7 +189,18 @@ async def _compare(house: House, memory: MemoryIntake) -> None:
         assert await house.state(receipt) == record.state
 
 
-async def test_a_comparison_is_asked_for_and_counted(house: House) -> None:
+async def test_a_comparison_is_asked_for_and_no_wish_is_like_an_earlier_one(house: House) -> None:
     assert await house.tail.asked(house.wave) == 0
-    assert await house.tail.ask(house.wave, AUDIT) == 1
-    assert await house.tail.asked(house.wave) == 1
+    wishes = [await house.tail.ask(house.wave, AUDIT) for _ in range(3)]
+    assert await house.tail.asked(house.wave) == wishes[-1]
+    house.server.delete(*house.server.keys(f"tail:{{{house.wave.programme_id}}}:*"))
+    await house.rooms.create(house.wave)
+    assert await house.tail.asked(house.wave) == 0
+    wishes.append(await house.tail.ask(house.wave, AUDIT))
+    assert wishes == sorted(set(wishes)), "not after Redis was emptied either"
+
+
+async def test_a_wish_after_the_clock_was_set_back_is_a_later_one(house: House) -> None:
+    house.server.hset(house.key("room"), "asked", 2**52)
+    assert await house.tail.ask(house.wave, AUDIT) == 2**52 + 1
+    assert await house.tail.asked(house.wave) == 2**52 + 1

@@ -56,6 +56,19 @@ def test_a_batch_that_was_in_flight_when_the_circuit_opened_changes_nothing() ->
     assert breaker.wait_us(0) == wait_us
 
 
+def test_a_failure_that_was_not_the_stores_is_taken_back() -> None:
+    breaker = failing(OPENS_AFTER)
+    breaker.absolve()
+    assert (breaker.circuit, breaker.wait_us(0), breaker.limit(0)) == (Circuit.THROTTLED, 0, 1)
+    for _ in range(CLOSES_AFTER):
+        breaker.absolve()
+    assert breaker.circuit is Circuit.THROTTLED, "only what succeeds closes it"
+    for _ in range(int(BUDGET_MAX) * 2):
+        breaker.failure(0, 0.5)
+        breaker.absolve()
+    assert breaker.circuit is Circuit.THROTTLED, "it costs no retry"
+
+
 def test_retries_are_paid_for_by_what_succeeds() -> None:
     """Every other batch fails: never several in a row, and yet the circuit opens."""
     breaker, retries = Breaker(4), 0

@@ -24,7 +24,7 @@ from tests.adapters.faults import HANG_S, Fault
 from tests.adapters.intake import loop_us
 from tests.services.delivery_world import WAVES, World, wrongs
 
-GOOD, TAKEN, MISFIT, POISON = range(4)
+GOOD, TAKEN, MISFIT, POISON, MUTE = range(5)
 STORE_FAULTS = [*[Fault.NONE] * 6, *Fault]
 INTAKE_FAULTS = [*[Fault.NONE] * 12, Fault.BEFORE, Fault.AFTER, Fault.SLOW]
 
@@ -35,13 +35,16 @@ async def _life(seed: int, kind: Callable[..., Delivery] = Delivery) -> World:
     world = World(
         seed, max_per_s=200, batch_max=16, slots=several, reclaim_idle_s=3.0, put_s_max=2.0
     )
-    rng = world.rng
+    rng, mute = world.rng, set[str]()
     for _ in range(rng.randrange(20, 60)):
-        nature = rng.choices([GOOD, TAKEN, MISFIT, POISON], [90, 6, 3, 2])[0]
+        nature = rng.choices([GOOD, TAKEN, MISFIT, POISON, MUTE], [90, 6, 3, 2, 2])[0]
         person = 7 if nature == TAKEN else None
         entry = world.add(rng.choice(WAVES), person, b"[]" if nature == MISFIT else b"")
         if nature == POISON:
             world.store.poison.add(entry.receipt)
+        if nature == MUTE:
+            mute.add(entry.receipt)
+    world.store.unanswered = lambda row: row.receipt in mute
     world.store.fault = lambda: rng.choice(STORE_FAULTS)
     world.intake.fault = lambda: rng.choice(INTAKE_FAULTS)
     await asyncio.gather(*(_kill_again_and_again(world, name, kind) for name in "ab"))
@@ -82,11 +85,16 @@ class NewRowPerRetry(Delivery):
 
 
 class WholeBatchForEver(Delivery):
-    async def _put(self, batch: Any) -> Any:
-        try:
-            return await super()._put(batch)
-        except KeyError as error:
-            raise PortUnavailableError("again") from error
+    async def _put_back(self, attempt: Any, work: Any) -> None:
+        work.appendleft(self._doubts.again(attempt))
+
+
+class ConvictedAtOnce(Delivery):
+    async def _put_back(self, attempt: Any, work: Any) -> None:
+        if len(attempt.rows) > 1:
+            work.extend(self._doubts.halves(attempt))
+        else:
+            await self._refuse(replace(attempt.rows[0], deliveries=5), "store-fails")
 
 
 class GivenUpAtOnce(Delivery):
@@ -105,7 +113,7 @@ class OutcomesShifted(Delivery):
 
 
 SEEDED_BUGS = (
-    *(AckBeforeCommit, NewRowPerRetry, WholeBatchForEver),
+    *(AckBeforeCommit, NewRowPerRetry, WholeBatchForEver, ConvictedAtOnce),
     *(GivenUpAtOnce, ForgottenRefusal, OutcomesShifted),
 )
 
@@ -419,6 +427,54 @@ def test_a_poisoned_row_goes_to_the_dead_letters_and_its_reason_quotes_nothing()
         Recording.DUPLICATE: 0,
         Recording.REJECTED: 2,
     }
+
+
+async def _one_mute_row(kind: Callable[..., Delivery] = Delivery) -> World:
+    """Offer one row whose batch fails as if the store were down; others come before and behind it."""
+    world = World(reclaim_idle_s=30.0)
+    world.fill(WAVES[0], 250)
+    mute = world.add(WAVES[0], payload=b'{"name":"secret"}').receipt
+    world.store.unanswered = lambda row: row.receipt == mute
+    world.fill(WAVES[0], 249)
+    async with world.delivering(kind=kind):
+        await asyncio.sleep(30.0)
+        world.fill(WAVES[1], 100)
+        await asyncio.sleep(15.0)
+        assert len(world.rows.rows) == 599, "the others are recorded soon, and those behind at once"
+        await world.quiet()
+    return world
+
+
+def test_i_50_a_row_that_takes_the_answer_away_is_found_and_stands_in_the_dead_letters() -> None:
+    world = virtual_time.run(_one_mute_row())
+    assert wrongs(world) == []
+    ((buried, reason),) = world.intake.stream(WAVES[0]).dead
+    assert (buried.payload, buried.deliveries, reason) == (b'{"name":"secret"}', 5, "store-fails")
+    assert world.meter.failures[Failure.ROW] >= 5
+
+
+def test_i_50_a_batch_that_is_never_halved_stops_all_others() -> None:
+    with pytest.raises(ExceptionGroup) as stopped:
+        virtual_time.run(_one_mute_row(WholeBatchForEver))
+    assert stopped.group_contains(AssertionError, match="the others are recorded soon")
+
+
+def test_no_row_is_given_up_while_only_the_probe_of_a_store_answers() -> None:
+    async def life() -> World:
+        world = World(reclaim_idle_s=20.0)
+        world.store.is_probe_hollow = True
+        world.store.unanswered = lambda _: True
+        async with world.delivering(), world.delivering(consumer="two"):
+            world.fill(WAVES[0], 20)
+            await asyncio.sleep(1_800.0)
+            assert not world.intake.stream(WAVES[0]).dead
+            world.store.unanswered = lambda _: False
+            assert await world.quiet() <= 60.0
+        return world
+
+    world = virtual_time.run(life())
+    assert wrongs(world) == []
+    assert len(world.rows.rows) == 20
 
 
 @pytest.mark.parametrize("is_raising", [False, True], ids=["refused", "raising"])

@@ -111,6 +111,21 @@ def test_what_cannot_be_queued_again_is_told(asked: bool) -> None:
     assert "R000" not in str(reconciler.told()), "no receipt leaves it"
 
 
+def test_a_wish_in_a_room_made_anew_is_fulfilled_though_it_be_a_smaller_one() -> None:
+    async def life() -> list[int]:
+        world, told = World(), []
+        world.fill(WAVES[0], 1_200)
+        async with world.delivering(), reconciling(world, Witness()) as reconciler:
+            await world.quiet()
+            for wish in (3, 1):
+                world.intake.asks = wish
+                await asyncio.sleep(1.5)
+                told.append(reconciler.told()["sweeps"]["prakerja"]["asked"]["prakerja-1"])
+        return told
+
+    assert virtual_time.run(life()) == [3, 1]
+
+
 def test_a_store_that_is_down_is_asked_again_and_nothing_is_queued() -> None:
     async def life() -> tuple[World, Witness]:
         world, witness = World(), Witness()
