@@ -161,7 +161,7 @@ class Operations:
             "traffic": together(doors),
             # Other parts of a row are told for the sums and for recovery, not for people.
             "processes": [_told(row, TOLD) for row in doors],
-            "alarms": alarms(deliveries),
+            "alarms": alarms(self._rooms, deliveries),
             "deliveries": [_told(row, TOLD_OF_DELIVERY) for row in deliveries],
         }
 

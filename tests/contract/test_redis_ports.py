@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from gateway.core.checkpoint import MARGIN, beyond, take
-from gateway.core.clock import iso
+from gateway.core.clock import APART_US_MAX, iso
 from gateway.core.policy import Policy
 from gateway.core.policy_change import Timer
 from gateway.core.programme import Moment, Wave
@@ -312,6 +312,23 @@ async def test_a_wave_closes_when_the_policy_says_and_stays_closed(redis_ports: 
     assert isinstance(
         await redis_ports.policies.change(wave, 3, told, {"who": "me"}), PolicyRevision
     )
+
+
+async def test_a_wave_stands_while_no_process_confirms_the_clock_and_moves_with_the_first_that_does(
+    redis_ports: Adapters, valkey_socket: Path
+) -> None:
+    """F-19: what the server's clock alone says is done by nobody, and a wrong process stops nobody."""
+    wave, url = a_wave(closes_us=60_000_000), f"unix://{valkey_socket}"
+    late = RedisRooms(url, "t", wall_us=lambda: time.time_ns() // 1_000 - 86_400_000_000)
+    await redis_ports.rooms.create(wave)
+    stands = await late.tick(wave, [])
+    assert stands.phase is Phase.SCHEDULED
+    assert stands.unconfirmed_us > APART_US_MAX
+    assert await redis_ports.rooms.join(wave) == NotOpen(Phase.SCHEDULED)
+    moved = await redis_ports.rooms.tick(wave, [])
+    assert (moved.phase, moved.unconfirmed_us) == (Phase.OPEN, 0)
+    assert (await late.tick(wave, [])).unconfirmed_us < APART_US_MAX
+    await late.close()
 
 
 async def test_a_policy_that_pauses_joins_takes_nobody_new_and_serves_who_waits(

@@ -38,7 +38,7 @@ NAMES = dict(
 )
 BITMAPS = ("present", "fresh", "left", "missed", "lost")
 COUNTERS = (
-    "last_us", "furthest_us", "clock_us", "turned_us", "level", "issued", "cohort", "called", "ripe", "near",
+    "last_us", "agreed_us", "furthest_us", "clock_us", "turned_us", "level", "issued", "cohort", "called", "ripe", "near",
     "admitted", "accepted", "recorded", "ended", "revision", "missing",
 )  # fmt: skip
 

@@ -73,3 +73,13 @@ async def test_an_opening_that_is_overdue_by_far_was_never_due() -> None:
     world.stepped_us = -HOUR_US
     world.pass_after(1_000.0)
     assert await world.told_s() > 200, "as for any opening in three quarters of an hour"
+
+
+async def test_an_opening_that_nobody_confirms_is_asked_for_within_the_budget() -> None:
+    """The clock is a day ahead: the hour has come by it, and the wave waits."""
+    world = World()
+    world.room.observe(
+        replace(GATHERING, now_us=NOW_US + 24 * HOUR_US, furthest_us=NOW_US + 24 * HOUR_US)
+    )
+    budget_s = WAITING / world.room.policy.poll_budget_per_s
+    assert budget_s <= await world.told_s() <= 1.6 * budget_s, "not each of them every second"
