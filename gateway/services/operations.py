@@ -120,7 +120,7 @@ class Operations:
         for room in self._rooms:
             wave_id = room.wave.id
             if room.snapshot is not None and room.snapshot.phase is not Phase.RECOVERING:
-                self._whole[wave_id] = to_json(take(room.snapshot, room.policy))
+                self._whole[wave_id] = to_json(take(room.snapshot, room.policy, timer=room.timer))
             if whole := self._whole.get(wave_id):
                 documents[wave_id] = dict(whole) | {
                     "issued": max(whole["issued"], issued(wave_id)),

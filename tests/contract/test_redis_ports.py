@@ -1,6 +1,7 @@
 """The Redis adapters keep their ports' contracts: answers, outages, and a server that is not safe."""
 
 import asyncio
+import json
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import redis
 
-from gateway.core.checkpoint import MARGIN, beyond, take
+from gateway.core.checkpoint import MARGIN, beyond, from_json, take, to_json
 from gateway.core.clock import APART_US_MAX, iso
 from gateway.core.policy import Policy
 from gateway.core.policy_change import Timer
@@ -174,6 +175,24 @@ async def test_a_room_that_was_put_back_is_not_put_back_again(
     assert (await joined_by(redis_ports, wave)).number == number + 1
     for recovery in recoveries:
         await recovery.close()
+
+
+@pytest.mark.parametrize("timer", [None, Timer(1_586_606_400_000_000, {"rate_per_s": 20.0}, "me")])
+async def test_a_room_that_was_put_back_has_the_timer_of_its_policy_and_no_older_one(
+    valkey_socket: Path, redis_ports: Adapters, timer: Timer | None
+) -> None:
+    """A change that was to go back does so; one that went back long ago is left alone."""
+    wave = a_wave()
+    await redis_ports.rooms.create(wave)
+    older = Timer(1, {"rate_per_s": 1.0}, "long ago")
+    await redis_ports.policies.change(wave, 1, POLICY, {"who": "me"}, older)
+    known = take(await redis_ports.rooms.tick(wave, []), POLICY, timer=timer)
+    kept = from_json(json.loads(json.dumps(to_json(known))))
+    await redis_ports.rooms._ticks.command("DEL", room_keys("t", wave.programme_id, wave.id)[0])
+    recovery = RedisRecovery(f"unix://{valkey_socket}", "t", Fences())
+    await recovery.restore(wave, kept)
+    assert (await redis_ports.policies.read(wave)).timer == timer
+    await recovery.close()
 
 
 async def joined_by(ports: Adapters, wave: Wave) -> Joined:
