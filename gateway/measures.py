@@ -113,6 +113,11 @@ TOLD: tuple[Told, ...] = (
         "Closing.",
         lambda s, p: p.closes_us(s.closes_at_us) / 1e6,
     ),
+    _told(
+        "gateway_clock_unconfirmed_seconds",
+        "From where a process agreed.",
+        lambda s, _: s.unconfirmed_us / 1e6,
+    ),
     _told("gateway_snapshot_timestamp_seconds", "Last tick seen.", lambda s, _: s.now_us / 1e6),
 )
 PHASE = Measure("gateway_wave_phase", "gauge", ("wave", "phase"), "1 for the phase it is in.")

@@ -103,6 +103,7 @@ def snapshots(state: State, now_us: int) -> Iterator[Snapshot]:
             phase=state.phase,
             now_us=now_us - minute * MINUTE_US,
             clock_us=now_us - minute * MINUTE_US,
+            agreed_us=now_us - minute * MINUTE_US,
             furthest_us=now_us - minute * MINUTE_US,
             prequeue_at_us=opens_at_us - 60 * MINUTE_US,
             opens_at_us=opens_at_us,

@@ -30,6 +30,7 @@ def a_snapshot(phase: Phase, **changes: Any) -> Snapshot:
     zeros: dict[str, Any] = {each.name: 0 if each.type is int else "" for each in fields(Snapshot)}
     times = {
         "now_us": NOW_US,
+        "agreed_us": NOW_US,
         "prequeue_at_us": NOW_US - 30 * MINUTE_US,
         "opens_at_us": NOW_US - MINUTE_US,
         "closes_at_us": NOW_US + 60 * MINUTE_US,
@@ -119,11 +120,13 @@ class OperatorsHouse:
     def advance(self, seconds: int) -> None:
         """Let time pass, with a snapshot at its end."""
         room = self.room()
-        room.observe(replace(room.current(), now_us=room.current().now_us + seconds * 1_000_000))
+        now_us = room.current().now_us + seconds * 1_000_000
+        room.observe(replace(room.current(), now_us=now_us, agreed_us=now_us))
 
     def see_at(self, second: int, **changes: Any) -> None:
         """Have the room look so at a second counted from ``NOW_US``."""
-        self.room().observe(replace(OPEN, now_us=NOW_US + second * 1_000_000, **changes))
+        now_us = NOW_US + second * 1_000_000
+        self.room().observe(replace(OPEN, now_us=now_us, agreed_us=now_us, **changes))
 
     def made(self, wave_id: str = "wave-1") -> list[dict[str, str]]:
         """Return the audit records of what was done, newest first."""

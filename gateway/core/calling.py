@@ -29,7 +29,7 @@ def next_phase(
     accepted: int,
     quota: int,
 ) -> Phase:
-    """Return the phase at ``now_us``. Time moves it forward only; ``full`` follows the quota.
+    """Return the phase at a confirmed ``now_us``. Time moves it forward only; ``full`` follows the quota.
 
     A clock that steps back reopens nothing: opened stays opened, closed stays closed.
     """

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from gateway.core.policy import Policy, to_document
+from gateway.core.policy_change import Timer
 from gateway.core.snapshot import Snapshot
 
 MARGIN = 200  # numbers given since the last word of a process that died: skipped, never given again
@@ -37,9 +38,15 @@ class Checkpoint:
     beacon: str
     policy: Mapping[str, Any]  # the document
     joins_per_s: float = 0.0
+    timer: Mapping[str, Any] | None = None  # what of the policy goes back by itself, and when
 
 
-def take(snapshot: Snapshot, policy: Policy, before: Checkpoint | None = None) -> Checkpoint:
+def take(
+    snapshot: Snapshot,
+    policy: Policy,
+    before: Checkpoint | None = None,
+    timer: Timer | None = None,
+) -> Checkpoint:
     """Return a snapshot's checkpoint; ``before`` tells how fast people join."""
     values = {
         field.name: getattr(snapshot, field.name)
@@ -51,7 +58,11 @@ def take(snapshot: Snapshot, policy: Policy, before: Checkpoint | None = None) -
         joins = max(0, snapshot.issued - before.issued)
         joins_per_s = joins * 1_000_000 / (snapshot.now_us - before.at_us)
     return Checkpoint(
-        at_us=snapshot.now_us, policy=to_document(policy), joins_per_s=joins_per_s, **values
+        at_us=snapshot.now_us,
+        policy=to_document(policy),
+        joins_per_s=joins_per_s,
+        timer=asdict(timer) if timer else None,
+        **values,
     )
 
 
@@ -69,7 +80,7 @@ def from_json(document: Mapping[str, Any]) -> Checkpoint:
 def merge(seen: Sequence[Checkpoint]) -> Checkpoint:
     """Return the least that the room must have been: every counter at its greatest.
 
-    Texts, times and policy come from whoever saw the latest revision, the cohort from whoever saw the
+    Texts, times, policy and timer come from whoever saw the latest revision, the cohort from whoever saw the
     opening. ``seen`` holds one at least.
     """
     latest = max(seen, key=lambda one: (one.revision, one.at_us))

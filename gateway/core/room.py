@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from gateway.core import bucket
 from gateway.core.bitmap import Bitmap
 from gateway.core.calling import advance, near_at_opening, next_near, next_phase, stock_target
+from gateway.core.clock import agree, confirmed_us
 from gateway.core.policy import Policy
 from gateway.core.snapshot import Phase, Snapshot
 from gateway.core.steering import Steering
@@ -40,7 +41,8 @@ class Room:
     opens_at_us: int
     closes_at_us: int  # by the programme; the policy may have it otherwise
     last_us: int  # server clock at the last step
-    furthest_us: int = 0  # the same, as if it had never been set back
+    agreed_us: int = 0  # the same, when a process's own clock last agreed with it
+    furthest_us: int = 0  # server clock, as if it had never been set back
     beacon: str = ""
     missing: int = 0  # acknowledged registrations that recovery could not find again
     revision: int = 1
@@ -67,9 +69,8 @@ class Room:
     missed: Bitmap = field(default_factory=Bitmap)  # by number: one pass has expired
     lost: Bitmap = field(default_factory=Bitmap)  # by number: two have
     passes: dict[int, Pass] = field(default_factory=dict)  # by number
-    expiries: list[tuple[int, str, int]] = field(
-        default_factory=list
-    )  # heap of (expires_us, number as text: the order of a Redis zset, number); also of passes long gone
+    # A heap of (expires_us, number as text: the order of a Redis zset, number); also of passes long gone.
+    expiries: list[tuple[int, str, int]] = field(default_factory=list)
     spent: dict[int, tuple[str, int]] = field(default_factory=dict)  # number -> (receipt, serial)
 
     @property
@@ -118,18 +119,16 @@ def step(room: Room, now_us: int) -> None:
     room.steering.step(room.policy, elapsed_us)
     if not room.frozen:
         room.clock_us += elapsed_us
-    before = room.phase
     room.phase = next_phase(
-        before,
-        now_us,
+        room.phase,
+        confirmed_us(now_us, room.agreed_us),
         prequeue_at_us=room.prequeue_at_us,
         opens_at_us=room.opens_at_us,
         closes_at_us=room.policy.closes_us(room.closes_at_us),
         accepted=room.accepted,
         quota=room.policy.quota,
     )
-    opened = Phase.OPEN, Phase.FULL
-    if room.phase in opened and before not in opened:
+    if room.near == 0 and room.phase in (Phase.OPEN, Phase.FULL):
         _open(room)
     elif room.admitting:
         room.level = bucket.refill(
@@ -157,12 +156,14 @@ def _target(room: Room) -> int:
     return stock_target(room.rate_milli_per_s, check_in_us)
 
 
-def tick(room: Room, now_us: int, seen: list[int]) -> Snapshot:
+def tick(room: Room, now_us: int, wall_us: int, seen: list[int]) -> Snapshot:
     """Step, note who checked in, put expired passes back, move ``called``; say how the room stands.
 
     Who was called since checking in may have claimed too: marking it now would count a ghost, so those
-    below ``called`` are noted by ``look`` and ``claim`` alone.
+    below ``called`` are noted by ``look`` and ``claim`` alone. ``wall_us`` is the caller's own clock.
     """
+    if agree(now_us, wall_us):
+        room.agreed_us = now_us
     step(room, now_us)
     for position in seen:
         if position >= room.called:

@@ -27,6 +27,7 @@ class Snapshot:
     epoch: str  # identity of the Redis data, 16 hex digits
     phase: Phase
     now_us: int  # Redis TIME: the clock of the three instants below
+    agreed_us: int  # now_us when a process's own clock last agreed with it
     furthest_us: int  # now_us as if that clock had never been set back
     clock_us: int  # the wave clock: clamped steps, stands while the room cannot accept
     prequeue_at_us: int
@@ -49,6 +50,11 @@ class Snapshot:
     oldest_us: int  # when the oldest of the backlog was accepted; 0: there is none
     form_us: int  # time on the form of all who registered, together
     beacon: str  # public value entered by the operator before the draw, or empty
+
+    @property
+    def unconfirmed_us(self) -> int:
+        """How far the server's clock is from the last instant that a process's own has agreed with."""
+        return abs(self.now_us - self.agreed_us)
 
     @property
     def opened(self) -> bool:

@@ -21,7 +21,7 @@ from gateway.ports import (
 )
 from gateway.redis.channel import Channel
 from gateway.redis.keys import key
-from gateway.redis.wave import WaveScripts, policy_numbers, policy_text
+from gateway.redis.wave import WaveScripts, policy_numbers, policy_text, timer_text
 
 PAGE = 500  # audit records read at once
 
@@ -53,8 +53,8 @@ class RedisPolicies:
     ) -> PolicyRevision | Stale:
         """Replace revision ``revision`` and its timer, and append one audit record in the same step."""
         numbers = policy_numbers(policy)
-        timer_text = json.dumps(asdict(timer), sort_keys=True) if timer else ""
-        args = [revision, policy_text(policy), timer_text, len(numbers), *numbers, *_flat(audit)]
+        kept = timer_text(asdict(timer) if timer else None)
+        args = [revision, policy_text(policy), kept, len(numbers), *numbers, *_flat(audit)]
         changed, now = await self._run(wave, "change_policy", args)
         return PolicyRevision(now, policy, timer) if changed else Stale(now)
 

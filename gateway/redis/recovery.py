@@ -13,7 +13,7 @@ from gateway.core.programme import Wave
 from gateway.ports import OutcomeUnknownError, PortUnavailableError, RecordedRow
 from gateway.redis.channel import Channel
 from gateway.redis.fence import Fences
-from gateway.redis.wave import GROUP, WaveScripts, policy_numbers, policy_text
+from gateway.redis.wave import GROUP, WaveScripts, policy_numbers, policy_text, timer_text
 
 
 class RedisRecovery:
@@ -58,8 +58,8 @@ class RedisRecovery:
         # The beacon last: the one that was drawn with, whatever the policy says since.
         drawn = ["beacon", known.beacon]
         flat = [part for pair in fields.items() for part in pair] + policy_numbers(policy) + drawn
-        args = [GROUP, policy_text(policy), known.revision, known.accepted, *flat]
-        return bool(await self._run(wave, "restore", args))
+        document = policy_text(policy), timer_text(known.timer), known.revision
+        return bool(await self._run(wave, "restore", [GROUP, *document, known.accepted, *flat]))
 
     async def restore_rows(self, wave: Wave, rows: Sequence[RecordedRow]) -> None:
         """Count what the store has: persons, receipts, spent passes."""

@@ -5,6 +5,7 @@ same kind waits at the same moment.
 """
 
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -50,8 +51,15 @@ class _Batchers:
 class RedisRooms:
     """``RoomPort`` on one Redis or Valkey."""
 
-    def __init__(self, url: str, prefix: str, fences: Fences | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        prefix: str,
+        fences: Fences | None = None,
+        wall_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
+    ) -> None:
         self._prefix = prefix
+        self._wall_us = wall_us
         self._fences = fences or Fences()
         self._ticks = Channel(url, deadline_s=TICK_DEADLINE_S)
         self._joins = Channel(url, deadline_s=VISITOR_DEADLINE_S)
@@ -70,10 +78,11 @@ class RedisRooms:
     async def tick(self, wave: Wave, present: Sequence[int]) -> Snapshot:
         """Report who checked in, get the room's state."""
         scripts, fence = WaveScripts(self._prefix, wave), self._fences.text(wave.id)
+        args = [self._wall_us(), *present]
         try:
-            answer = await scripts.run(self._ticks, "tick", fence, present)
+            answer = await scripts.run(self._ticks, "tick", fence, args)
         except AnotherEpochError:  # recovered: its own counters must do, see observe
-            answer = await scripts.run(self._ticks, "tick", "", present)
+            answer = await scripts.run(self._ticks, "tick", "", args)
         snapshot = read_snapshot(answer)
         self._fences.observe(wave.id, snapshot)
         return snapshot

@@ -1,7 +1,7 @@
 """One wave's scripts behind one address: keys, epoch and arguments in the order the headers say."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,11 @@ def policy_numbers(policy: Policy) -> list[str | int]:
 def policy_text(policy: Policy) -> str:
     """Return the policy document as it is kept."""
     return json.dumps(to_document(policy), sort_keys=True)
+
+
+def timer_text(timer: Mapping[str, Any] | None) -> str:
+    """Return what goes back by itself as it is kept; empty: nothing does."""
+    return json.dumps(timer, sort_keys=True) if timer else ""
 
 
 def moment_text(moment: Moment) -> str:

@@ -81,14 +81,15 @@ class Moment:
         """Return when to ask again before the draw; ``share`` in [0, 1) is the visitor's own.
 
         The opening goes by the server's clock. Where that was set back it may be set right at any moment: all
-        are asked to be there as if it had not been, and to look again while it is not.
+        are asked to be there as if it had not been, and to look again while it is not; likewise where it went
+        ahead, and nobody confirms that it is time.
         """
         waiting, budget_per_s = self.snapshot.issued, self.policy.poll_budget_per_s
-        overdue_s = (self.furthest_us - self.snapshot.opens_at_us) / 1_000_000
-        if OVERDUE_S < overdue_s < OVERDUE_S_MAX:
+        to_opening_s = (self.snapshot.opens_at_us - self.furthest_us) / 1_000_000
+        if to_opening_s <= -OVERDUE_S_MAX:
+            to_opening_s = (self.snapshot.opens_at_us - self.now_us) / 1_000_000
+        if to_opening_s < -OVERDUE_S:
             return pacing.overdue_poll_s(waiting, budget_per_s, share)
-        seen_us = self.now_us if overdue_s >= OVERDUE_S_MAX else self.furthest_us
-        to_opening_s = (self.snapshot.opens_at_us - seen_us) / 1_000_000
         return pacing.opening_poll_s(to_opening_s, waiting, budget_per_s, share)
 
     def over_poll_s(self) -> float:

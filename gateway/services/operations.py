@@ -128,7 +128,7 @@ class Operations:
         for room in self._rooms:
             wave_id = room.wave.id
             if room.snapshot is not None and room.snapshot.phase is not Phase.RECOVERING:
-                self._whole[wave_id] = to_json(take(room.snapshot, room.policy))
+                self._whole[wave_id] = to_json(take(room.snapshot, room.policy, timer=room.timer))
             if whole := self._whole.get(wave_id):
                 documents[wave_id] = dict(whole) | {
                     "issued": max(whole["issued"], issued(wave_id)),
@@ -170,7 +170,7 @@ class Operations:
             "traffic": together(doors),
             # Other parts of a row are told for the sums and for recovery, not for people.
             "processes": [_told(row, TOLD) for row in doors],
-            "alarms": alarms(deliveries),
+            "alarms": alarms(self._rooms, deliveries),
             "deliveries": [_told(row, TOLD_OF_DELIVERY) for row in deliveries],
         }
 

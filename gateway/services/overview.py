@@ -5,12 +5,12 @@ they mean for people: ``waiting``, ``places_left``, ``advance_per_s``, ``first_e
 ``last_eta_s`` (of who stands there in line).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from gateway.core import pacing
-from gateway.core.clock import iso
+from gateway.core.clock import APART_US_MAX, iso
 from gateway.core.policy import RATE_MILLI, Policy, to_document
 from gateway.core.programme import Zone
 from gateway.core.snapshot import Phase, Snapshot
@@ -51,13 +51,19 @@ def age_s(room: LiveRoom) -> float | None:
     return None if room.snapshot is None else round(room.age_s(), 3)
 
 
-def alarms(deliveries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say what nobody may overlook: each is a promise that the store has broken."""
+def alarms(rooms: Iterable[LiveRoom], deliveries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say what nobody may overlook: an hour that cannot be kept, a promise that the store has broken."""
     kept = {wave: told for row in deliveries for wave, told in row["reconciler"]["waves"].items()}
     sweeps = {
         name: told for row in deliveries for name, told in row["reconciler"]["sweeps"].items()
     }
     return [
+        *(
+            f"{room.wave.id}: the clock of Redis is far from those of all processes; until one agrees, "
+            "no wave opens or closes; see `gateway doctor`"
+            for room in rooms
+            if room.snapshot and room.snapshot.unconfirmed_us > APART_US_MAX
+        ),
         *(
             f"{wave}: {told['dead']} dead letters; see `gateway ctl dead-letters list`"
             for wave, told in kept.items()

@@ -154,8 +154,8 @@ class Keeper:
         snapshot = await self._rooms.tick(wave, [])
         if snapshot.phase == "recovering":
             raise RoomMissingError("a recovery was not finished")
-        policy = (await self._policies.read(wave)).policy
-        return take(snapshot, policy, self._taken.get(wave.id))
+        read = await self._policies.read(wave)
+        return take(snapshot, read.policy, self._taken.get(wave.id), read.timer)
 
     async def _make(self, wave: Wave) -> bool:
         """Make a room that nobody has ever seen; False: somebody has, or it is there."""

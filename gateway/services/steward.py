@@ -70,7 +70,6 @@ class Steward:
         answer = await self._policies.change(room.wave, room.revision, policy, audit)
         if not isinstance(answer, Stale):  # another process was faster
             _log.info("policy went back", wave=room.wave.id, revision=answer.revision)
-        room.timer = None  # the next tick brings the new revision
 
     async def _note_result(self, room: LiveRoom) -> None:
         age_s = (room.now_us() - room.changed_at_us) / 1e6

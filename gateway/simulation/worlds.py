@@ -55,7 +55,7 @@ class PureWorld:
         self.registry = Registry()
 
     def tick(self, now_us: int, seen: Sequence[int]) -> Snapshot:
-        return tick(self.room, now_us, list(seen))
+        return tick(self.room, now_us, now_us, list(seen))
 
     def join(self, now_us: int, count: int) -> int | None:  # noqa: ARG002  the phase is the last tick's
         answers = [passes.join(self.room) for _ in range(count)]

@@ -87,10 +87,10 @@ def fill(client: Any, entries: Sequence[IntakeEntry]) -> Wave:
     wave = programme_of(POLICY, START_US + 1, START_US + 10**10).waves[0]
     scripts = VirtualScripts(client, wave)
     scripts.create(START_US)
-    scripts.run("tick", START_US, [])
+    scripts.tick(START_US)
     scripts.run("join", START_US, [len(entries)])
     for at_us in (START_US + 1, START_US + 1_000_001):  # it opens, and the bucket fills
-        scripts.run("tick", at_us, [])
+        scripts.tick(at_us)
     client.hset(scripts.room, "called", len(entries))
     for first in range(0, len(entries), BATCH):
         batch = entries[first : first + BATCH]

@@ -94,7 +94,7 @@ class Door:
             self._tick_at_us = now_us + round(TICK_US * self._rng.uniform(0.5, 1.5))
             work = self._ticker.tick(self.room)
             asked = work.send(None)
-            _resume(work, self._scripts.run("tick", now_us, asked.args), lambda _: None)
+            _resume(work, self._scripts.tick(now_us, asked.args), lambda _: None)
 
     def board(self) -> dict[str, Any]:
         """Return the board, as old as a tick at most."""

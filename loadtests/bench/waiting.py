@@ -78,13 +78,13 @@ def _room(joined: int, called: int) -> Iterator[tuple[Any, VirtualScripts, Calla
     with quick_server() as client:
         scripts = VirtualScripts(client, wave)
         scripts.create(START_US)
-        scripts.run("tick", START_US, [])
+        scripts.tick(START_US)
         scripts.run("join", START_US, [joined])
-        scripts.run("tick", later(), [])
+        scripts.tick(later())
         near = range(called, called + NEAR)
         client.hset(scripts.room, mapping={"called": called, "near": near.stop, "ripe": called})
         for _ in range(2 * CHECK_IN_S + 2):  # both bitmaps of presence turn over
-            scripts.run("tick", later(1_000_000), [*near, joined - 1])
+            scripts.tick(later(1_000_000), [*near, joined - 1])
         yield client, scripts, later
 
 
@@ -122,7 +122,7 @@ def _timed() -> tuple[Sequence[float], Sequence[float]]:
         scripts.run("claim", later(), [part for number in late for part in (number, number)])
         for _ in range(TIMES):
             seen = dice.sample(range(called, called + NEAR), 50)
-            ticks.append(_ms(partial(scripts.run, "tick", later(), seen)))
+            ticks.append(_ms(partial(scripts.tick, later(), seen)))
             batch = dice.sample(late, CLAIMS)
             pairs = [part for number in batch for part in (number, number)]
             claims.append(_ms(partial(scripts.run, "claim", later(), pairs)))

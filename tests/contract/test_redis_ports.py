@@ -1,6 +1,7 @@
 """The Redis adapters keep their ports' contracts: answers, outages, and a server that is not safe."""
 
 import asyncio
+import json
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -11,8 +12,8 @@ from typing import Any
 import pytest
 import redis
 
-from gateway.core.checkpoint import MARGIN, beyond, take
-from gateway.core.clock import iso
+from gateway.core.checkpoint import MARGIN, beyond, from_json, take, to_json
+from gateway.core.clock import APART_US_MAX, iso
 from gateway.core.policy import Policy
 from gateway.core.policy_change import Timer
 from gateway.core.programme import Moment, Wave
@@ -176,6 +177,24 @@ async def test_a_room_that_was_put_back_is_not_put_back_again(
         await recovery.close()
 
 
+@pytest.mark.parametrize("timer", [None, Timer(1_586_606_400_000_000, {"rate_per_s": 20.0}, "me")])
+async def test_a_room_that_was_put_back_has_the_timer_of_its_policy_and_no_older_one(
+    valkey_socket: Path, redis_ports: Adapters, timer: Timer | None
+) -> None:
+    """A change that was to go back does so; one that went back long ago is left alone."""
+    wave = a_wave()
+    await redis_ports.rooms.create(wave)
+    older = Timer(1, {"rate_per_s": 1.0}, "long ago")
+    await redis_ports.policies.change(wave, 1, POLICY, {"who": "me"}, older)
+    known = take(await redis_ports.rooms.tick(wave, []), POLICY, timer=timer)
+    kept = from_json(json.loads(json.dumps(to_json(known))))
+    await redis_ports.rooms._ticks.command("DEL", room_keys("t", wave.programme_id, wave.id)[0])
+    recovery = RedisRecovery(f"unix://{valkey_socket}", "t", Fences())
+    await recovery.restore(wave, kept)
+    assert (await redis_ports.policies.read(wave)).timer == timer
+    await recovery.close()
+
+
 async def joined_by(ports: Adapters, wave: Wave) -> Joined:
     await ports.rooms.tick(wave, [])
     joined = await ports.rooms.join(wave)
@@ -312,6 +331,23 @@ async def test_a_wave_closes_when_the_policy_says_and_stays_closed(redis_ports: 
     assert isinstance(
         await redis_ports.policies.change(wave, 3, told, {"who": "me"}), PolicyRevision
     )
+
+
+async def test_a_wave_stands_while_no_process_confirms_the_clock_and_moves_with_the_first_that_does(
+    redis_ports: Adapters, valkey_socket: Path
+) -> None:
+    """F-19: what the server's clock alone says is done by nobody, and a wrong process stops nobody."""
+    wave, url = a_wave(closes_us=60_000_000), f"unix://{valkey_socket}"
+    late = RedisRooms(url, "t", wall_us=lambda: time.time_ns() // 1_000 - 86_400_000_000)
+    await redis_ports.rooms.create(wave)
+    stands = await late.tick(wave, [])
+    assert stands.phase is Phase.SCHEDULED
+    assert stands.unconfirmed_us > APART_US_MAX
+    assert await redis_ports.rooms.join(wave) == NotOpen(Phase.SCHEDULED)
+    moved = await redis_ports.rooms.tick(wave, [])
+    assert (moved.phase, moved.unconfirmed_us) == (Phase.OPEN, 0)
+    assert (await late.tick(wave, [])).unconfirmed_us < APART_US_MAX
+    await late.close()
 
 
 async def test_a_policy_that_pauses_joins_takes_nobody_new_and_serves_who_waits(

@@ -37,8 +37,8 @@ class Pair:
         return self.server.eval(text or script_text(name), len(KEYS), *KEYS, fence, *args)
 
     def tick(self, seen: list[int] | None = None) -> Any:
-        ours = tick(self.room, self.now_us, seen or [])
-        theirs = self.run("tick", *(seen or []))
+        ours = tick(self.room, self.now_us, self.now_us, seen or [])
+        theirs = self.run("tick", self.now_us, *(seen or []))
         values = [getattr(ours, name) for name in ours.__slots__]
         assert [v.decode() if isinstance(v, bytes) else v for v in theirs] == values
         return ours

@@ -63,6 +63,8 @@ SEEDED_BUGS = {
     "I-17 a forward clock step is not clamped": (", STEP_US_MAX)", ", 1e18)"),
     "I-17 a backward clock step counts": ("math.max(now_us - room.last_us, 0)", "now_us - room.last_us"),
     "I-17 a backward clock step is waited for": ("room.last_us = now_us", "room.last_us = math.max(room.last_us, now_us)"),
+    "F-19 phases go by the server's clock alone": ("and now_us or room.agreed_us", "and now_us or now_us"),
+    "F-19 whoever ticks confirms the clock": ("if math.abs(now_us - tonumber(ARGV[2])) <= APART_US_MAX then", "if true then"),
     "F-19 the furthest goes back with the clock": ("math.max(now_us, room.furthest_us + elapsed_us)", "now_us"),
     "I-18 every call refills": ("math.max(now_us - room.last_us, 0)", "math.max(now_us - room.last_us, 100000)"),
     "I-19 a whole burst is kept for those in front": ("math.max(2, math.ceil(rate_in_force(room) * RETRY_US_MIN / TOKEN))", "room.burst"),

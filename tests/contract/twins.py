@@ -38,7 +38,7 @@ NAMES = dict(
 )
 BITMAPS = ("present", "fresh", "left", "missed", "lost")
 COUNTERS = (
-    "last_us", "furthest_us", "clock_us", "turned_us", "level", "issued", "cohort", "called", "ripe", "near",
+    "last_us", "agreed_us", "furthest_us", "clock_us", "turned_us", "level", "issued", "cohort", "called", "ripe", "near",
     "admitted", "accepted", "recorded", "ended", "revision", "missing",
 )  # fmt: skip
 
@@ -131,7 +131,7 @@ class Twins(RoomMachine):
             "ended", "missing",
         )  # fmt: skip
         fields = [part for name in names for part in (name, getattr(self.room, name))]
-        args = GROUP, "{}", self.room.revision, 0, "epoch", EPOCH, *fields
+        args = GROUP, "{}", "", self.room.revision, 0, "epoch", EPOCH, *fields
         if self.server.hget(NAMES["room"], "phase") != b"recovering":
             assert self._run("restore", *args) == 0, "a room that stands is not put back"
         self.server.hset(

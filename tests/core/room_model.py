@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gateway.core.passes import Answer
 from gateway.core.policy import Policy
 from gateway.core.room import Room
-from gateway.core.snapshot import Snapshot
+from gateway.core.snapshot import Phase, Snapshot
 
 SECOND_US = 1_000_000
 TOKEN = 1_000_000_000  # a thousandth per second times a microsecond is one unit
@@ -52,7 +52,7 @@ class Model:
         self.uncounted = 0  # endings that a recovery did not know of
         self.usable_us = 0  # true time in which the room could accept; never less than its clock
         self.wave_us = 0  # the same in clamped steps, exactly
-        self.furthest_us = 0
+        self.furthest_us = self.agreed_us = 0
         self.tokens, self.tokens_empty = policy.burst * TOKEN, 0  # I-16; I-21: empty at the start
 
     def expect(self, promise: str, holds: object, detail: object = "") -> None:
@@ -85,17 +85,23 @@ class Model:
         most = self.policy.burst * TOKEN
         self.tokens, self.tokens_empty = min(self.tokens, most), min(self.tokens_empty, most)
 
-    def stepped(self, now_us: int, room: Room) -> None:
-        """Follow a step that the room has just made."""
+    def stepped(self, now_us: int, room: Room, wall_us: int = 0) -> None:
+        """Follow a step that the room has just made; a tick says what its caller's own clock shows."""
         elapsed_us, self.last_us = min(max(now_us - self.last_us, 0), SECOND_US), now_us
         self.furthest_us = max(now_us, self.furthest_us + elapsed_us)
         if not self.frozen:
             self.wave_us += elapsed_us
         self.expect("I-17", room.clock_us == self.wave_us, "wave clock")
+        if abs(now_us - wall_us) <= 5 * SECOND_US:
+            self.agreed_us = now_us
         if self.recovering:
             return
-        self.closed = self.closed or now_us >= self.policy.closes_us(self.closes_at_us)
-        if not self.opened and not self.closed and now_us >= self.opens_at_us:
+        # A clock that nobody confirms opens nothing and closes nothing.
+        sure_us = now_us if abs(now_us - self.agreed_us) <= 5 * SECOND_US else self.agreed_us
+        self.closed = self.closed or sure_us >= self.policy.closes_us(self.closes_at_us)
+        is_closed = room.phase is Phase.CLOSED
+        self.expect("F-19", is_closed == self.closed, "closed by a clock that nobody confirms")
+        if not self.opened and not self.closed and sure_us >= self.opens_at_us:
             self.opened, self.cohort, self.tokens_empty = True, self.issued, 0
         self.expect("I-25", room.cohort == self.cohort, "cohort is not who joined before opening")
 

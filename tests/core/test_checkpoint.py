@@ -16,6 +16,7 @@ checkpoints = st.builds(
     closes_at_us=st.just(3), issued=counts, cohort=counts, called=counts, near=counts, admitted=counts,
     accepted=counts, ended=counts, missing=counts, revision=st.integers(1, 5), beacon=st.just(""),
     policy=st.just(to_document(Policy())), joins_per_s=st.floats(0, 1_000),
+    timer=st.none() | st.just({"until_us": 1, "fields": {"paused": False}, "who": "me"}),
 )  # fmt: skip
 
 

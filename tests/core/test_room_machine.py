@@ -49,6 +49,8 @@ SEEDED_BUGS: dict[str, tuple[ModuleType, str, str]] = {
     "I-21 the bucket starts full": (room, "room.level = 0  # a pause", "room.level = room.policy.burst * bucket.TOKEN  # a pause"),
     "I-21 a pause is overlooked": (passes, "if room.policy.paused:", "if False:"),
     "I-21 the phase is not looked at": (passes, "if room.phase is not Phase.OPEN:", "if room.near == 0:"),
+    "F-19 phases go by the server's clock alone": (room, "confirmed_us(now_us, room.agreed_us)", "now_us"),
+    "F-19 whoever ticks confirms the clock": (room, "if agree(now_us, wall_us):", "if True:"),
     "F-19 the furthest goes back with the clock": (room, "max(now_us, room.furthest_us + elapsed_us)", "now_us"),
     "I-22 whoever is behind is served first": (passes, "if room.level < asked * bucket.TOKEN:", "if room.level < bucket.TOKEN * (1 + room.present.count(position + 1, room.called)):"),
     "J-2 joins are never paused": (passes, " or room.policy.joins_paused", ""),

@@ -48,7 +48,7 @@ class Wave:
             self.now_us += TICK_US
             slot = self.now_us // TICK_US % (interval_us // TICK_US)
             seen = [p for p in self.waiting if p < self.room.near and p % 100 == slot]
-            called = room.tick(self.room, self.now_us, seen).called
+            called = room.tick(self.room, self.now_us, self.now_us, seen).called
             self.waiting -= {p for p in self.go_when_called | self.only_look if p < called}
             for position in self.only_look:
                 if position < called:

@@ -240,6 +240,9 @@ def nobody_is_sent_away_by_a_clock(history: History) -> Faults:
     ]
     if waits_s and max(waits_s) > GATHERING_S_MAX:
         yield f"told to come to an opening within seconds in {max(waits_s):.0f} s"
+    closed = [e for e in history.of("place") if e.document.get("state") == "closed"]
+    if closed:  # a clock goes a day ahead, the wave is open for an hour, a run lasts for seconds
+        yield f"{len(closed)} told that the wave had closed"
 
 
 CHECKS: tuple[Callable[[History], Faults], ...] = (

@@ -148,6 +148,12 @@ def an_appointment_in_minutes(history: History) -> None:
     )
 
 
+def a_wave_closed_by_the_clock(history: History) -> None:
+    history.events.append(
+        event(6, "place", 9.0, 200, number=6, position=6, state="closed", poll_s=60.0)
+    )
+
+
 @pytest.mark.parametrize(
     ("promise", "spoil"),
     [
@@ -172,6 +178,7 @@ def an_appointment_in_minutes(history: History) -> None:
         ("I-51:", a_backlog_that_stays),
         ("I-38, F-19:", a_pass_ended_by_the_clock),
         ("F-19:", an_appointment_in_minutes),
+        ("F-19:", a_wave_closed_by_the_clock),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )

@@ -103,8 +103,6 @@ class World:
             check_in_s=1,
         )
         programme = programme.replace("pass_ttl_s = 120", f"pass_ttl_s = {terms.pass_ttl_s}")
-        # Clocks are moved by a day, and no wave may end by it.
-        programme = programme.replace('closes_at = "+1h"', 'closes_at = "+999h"')
         (self.folder / "programme.toml").write_text(programme)
         settings = SETTINGS.format(
             folder=self.folder,

@@ -86,3 +86,13 @@ def test_a_wave_that_is_over_is_looked_at_within_the_budget_by_however_many(
     assert room.policy.poll_budget_per_s == 2_000
     assert room.moment().board_poll_s() == told_s
     assert room.moment().poll_s(position=issued - 1) == told_s
+
+
+async def test_an_opening_that_nobody_confirms_is_asked_for_within_the_budget() -> None:
+    """The clock is a day ahead: the hour has come by it, and the wave waits."""
+    world = World()
+    world.room.observe(
+        replace(GATHERING, now_us=NOW_US + 24 * HOUR_US, furthest_us=NOW_US + 24 * HOUR_US)
+    )
+    budget_s = WAITING / world.room.policy.poll_budget_per_s
+    assert budget_s <= await world.told_s() <= 1.6 * budget_s, "not each of them every second"

@@ -159,3 +159,15 @@ async def test_polls_and_kept_promises_are_those_of_all_processes_together(
     first, second = (await house.operations.status())["waves"]
     assert (first["polls_per_s"], first["eta_honesty"]) == (150.2, 0.9)
     assert (second["polls_per_s"], second["eta_honesty"]) == (0, None)
+
+
+@pytest.mark.parametrize("apart_s", [-3_600, 86_400])
+async def test_a_clock_that_nobody_confirms_is_an_alarm_until_somebody_does(
+    house: OperatorsHouse, apart_s: int
+) -> None:
+    """F-19: what was due waits meanwhile."""
+    seen(house, now_us=OPEN.now_us + apart_s * 1_000_000)
+    [alarm] = (await house.operations.status())["alarms"]
+    assert alarm.startswith("wave-1: the clock of Redis is far from those of all processes")
+    seen(house)
+    assert (await house.operations.status())["alarms"] == []

@@ -75,6 +75,7 @@ OPEN = Snapshot(
     epoch=EPOCH,
     phase=Phase.OPEN,
     now_us=NOW_US,
+    agreed_us=NOW_US,
     furthest_us=NOW_US,
     clock_us=NOW_US,
     prequeue_at_us=NOW_US - 30 * MINUTE_US,

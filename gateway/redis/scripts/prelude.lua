@@ -19,7 +19,8 @@
 -- KEYS[16] settled   stream  entries the store says it has, until they are read back; no TTL, <= 100,000
 -- ARGV[1]  fence     the caller's 'epoch:issued:accepted' (16 hex digits, two counters it has seen);
 --                    '' where the caller has seen nothing yet
--- Scripts touch no key outside KEYS. Redis TIME is the only clock.
+-- Scripts touch no key outside KEYS. Redis TIME is the only clock; what is for good waits until a tick's
+-- caller confirms it.
 
 local ROOM, PRESENT, FRESH, LEFT, MISSED, LOST = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local PASSES, EXPIRIES, SPENT, INTAKE = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
@@ -32,7 +33,7 @@ local NUMBERS = {
     'intake_cap', 'paused', 'issued', 'cohort', 'called', 'ripe', 'near', 'admitted', 'accepted',
     'recorded', 'ended', 'missing', 'intake_age_us', 'autopilot', 'floor_milli_per_s',
     'steered_milli_per_s', 'unsteered_us', 'fence', 'form_us', 'unchecked', 'forgotten', 'furthest_us',
-    'joins_paused', 'closing_us',
+    'joins_paused', 'closing_us', 'agreed_us',
 }
 
 local function whole(number)

@@ -1,6 +1,7 @@
 -- step: bring wave clock, phase and bucket up to the server's time; part of tick and claim.
 --
--- Twin of core/room.step, core/steering, core/calling.next_phase, stock_target, near_at_opening and core/bucket. O(1).
+-- Twin of core/room.step, core/steering, core/calling.next_phase, stock_target,
+-- near_at_opening, core/clock.confirmed_us and core/bucket. O(1).
 
 local TOKEN = 1000000000 -- units of the bucket in one token
 local STEP_US_MAX = 1000000
@@ -8,9 +9,15 @@ local NEAR_STOCKS = 3
 local PRESENT_SHARE_MIN = 1 / 32
 local OPENING_SPREAD_US = 60000000
 local UNSTEERED_US_MAX = 15000000
+local APART_US_MAX = 5000000 -- a process's clock and the server's, for the one to confirm the other
 
 local function closes_us(room) -- the policy's, or the programme's
     return room.closing_us > 0 and room.closing_us or room.closes_at_us
+end
+
+-- The instant by which phases go: now, as far as a caller's own clock has confirmed it. Phases are for good.
+local function confirmed_us(room, now_us)
+    return math.abs(now_us - room.agreed_us) <= APART_US_MAX and now_us or room.agreed_us
 end
 
 local function next_phase(room, now_us)
@@ -63,7 +70,7 @@ local function step(room)
         room.clock_us = room.clock_us + elapsed_us
     end
     local before = room.phase
-    room.phase = next_phase(room, now_us)
+    room.phase = next_phase(room, confirmed_us(room, now_us))
     local opened = room.phase == 'open' or room.phase == 'full'
     if opened and before ~= 'open' and before ~= 'full' then
         room.cohort, room.turned_us, room.level = room.issued, room.clock_us, 0

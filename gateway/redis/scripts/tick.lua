@@ -1,9 +1,10 @@
 -- tick: note who checked in, put expired passes back, move `called`; say how the room stands.
 --
--- ARGV[2…]  positions that checked in since the caller's last tick, each >= 0; those called meanwhile are
+-- ARGV[2]   the caller's own clock, us: where it is far from the server's, no phase is moved by time
+-- ARGV[3…]  positions that checked in since the caller's last tick, each >= 0; those called meanwhile are
 --           passed over, for they may have claimed: `claim` notes them
--- returns   {epoch, phase, now_us, furthest_us, clock_us, prequeue_at_us, opens_at_us, closes_at_us, revision, issued,
---            cohort, called, near, stock, admitted, outstanding, accepted, recorded, ended, backlog,
+-- returns   {epoch, phase, now_us, agreed_us, furthest_us, clock_us, prequeue_at_us, opens_at_us, closes_at_us, revision,
+--            issued, cohort, called, near, stock, admitted, outstanding, accepted, recorded, ended, backlog,
 --            missing, rate_milli_per_s (in force), oldest_us, form_us, beacon}
 -- O(check-ins + expired passes (<= 500) + log window); BITCOUNT reads 1 bit per position below `called`.
 -- Twin of core/room.tick.
@@ -98,8 +99,12 @@ local room, refusal = load_room(true)
 if refusal then
     return refusal
 end
+local now_us = server_us()
+if math.abs(now_us - tonumber(ARGV[2])) <= APART_US_MAX then
+    room.agreed_us = now_us
+end
 step(room)
-for index = 2, #ARGV do
+for index = 3, #ARGV do
     local position = tonumber(ARGV[index])
     if position >= room.called then
         mark_present(room, position)
@@ -120,8 +125,8 @@ local phase = room.phase
 if room.paused == 1 and (phase == 'open' or phase == 'prequeue') then
     phase = 'paused'
 end
-return { room.epoch, phase, room.last_us, room.furthest_us, room.clock_us, room.prequeue_at_us, room.opens_at_us,
-    room.closes_at_us, room.revision, room.issued, room.cohort, room.called, room.near,
+return { room.epoch, phase, room.last_us, room.agreed_us, room.furthest_us, room.clock_us, room.prequeue_at_us,
+    room.opens_at_us, room.closes_at_us, room.revision, room.issued, room.cohort, room.called, room.near,
     count(PRESENT, 0, room.called), room.admitted, room.outstanding, room.accepted, room.recorded,
     room.ended, room.backlog, room.missing, rate_in_force(room), room.oldest_us, room.form_us,
     redis.call('HGET', ROOM, 'beacon') }
