@@ -5,7 +5,9 @@
 One user per applicant would make Locust wait for itself; so a diary of applicants (``couriers``) says who
 is due, and users only carry. Tickets are the applicants', connections the couriers'. Each answer's time
 is reported with the delay by which its step began, or else a stall would hide behind the few who noticed
-it. With ``--processes N``, or with workers of Locust's own, the people are shared out among them.
+it. ``--tags hammerer bot`` and ``--exclude-tags bot`` choose kinds of people, each as many and as they
+would have come among all. With ``--processes N``, or with workers of Locust's own, the people are shared
+out among them.
 """
 
 import locust  # isort: skip  before all others: it makes the standard library cooperative
@@ -16,6 +18,7 @@ import sys
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,7 @@ from locust.contrib.fasthttp import FastHttpUser
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
+from gateway.simulation.arrivals import HABITS
 from loadtests.couriers import Diary, Life, carry, crowd, lives_of
 from loadtests.journal import SHED, THROTTLED, Journal, Tally, write_tally
 from loadtests.scenario import Scenario, add_arguments, scenario_of
@@ -67,7 +71,10 @@ class Run:
         """Enter everybody into the diary, on the clock that waits go by: it is never set."""
         opens_due_s = time.monotonic() + self.opens_s - time.time()
         host_cookies = urllib.parse.urlsplit(host).scheme == "https"
+        kinds = _kinds()
         for person in crowd(scenario, self.index, self.processes):
+            if person.habit not in kinds:
+                continue
             for arrives_s, begin in lives_of(
                 person, scenario, wave, self.journal.note, host_cookies=host_cookies
             ):
@@ -143,6 +150,8 @@ def _begin(environment: Environment, **_: Any) -> None:
         opens_s = _opening_s(f"{environment.host}/v1/waves/{options.wave}/board")
     except (OSError, ValueError) as error:  # an HTTP error is one: no such wave
         sys.exit(f"{environment.host}: {error}")
+    if not _kinds():
+        sys.exit(f"--tags leave nobody; there are {', '.join(HABITS)}")
     Course.ends_s = opens_s + scenario.profile.open_s + scenario.profile.tail_s
     if isinstance(environment.runner, MasterRunner):
         Course.processes = options.expect_workers
@@ -162,8 +171,25 @@ class Stages(locust.LoadTestShape):
         return COURIERS, COURIERS
 
 
+def _errand(habit: str) -> Callable[["Courier"], None]:
+    """Return a task that Locust's ``--tags`` can choose: it serves all, but stands for one kind of people."""
+
+    def errand(courier: "Courier") -> None:
+        courier.work()
+
+    tagged: Callable[[Courier], None] = locust.tag(habit)(errand)
+    return tagged
+
+
+def _kinds() -> frozenset[str]:
+    """Return which kinds of people come: those whose errands Locust has left to couriers."""
+    return frozenset().union(*(getattr(task, "locust_tag_set", ()) for task in Courier.tasks))
+
+
 class Courier(FastHttpUser):
     """Carries requests of whoever is due."""
+
+    tasks = [_errand(habit) for habit in HABITS]  # noqa: RUF012  Locust declares it so
 
     concurrency = 1
     connection_timeout = network_timeout = ANSWER_S_MAX
@@ -173,7 +199,6 @@ class Courier(FastHttpUser):
         self.client.client.cookiejar = None
         self._late_ms, self._habit = 0.0, ""
 
-    @locust.task
     def work(self) -> None:
         """Carry one life after the other, each to its next wait."""
         while True:

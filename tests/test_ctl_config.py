@@ -92,10 +92,10 @@ def test_wrong_settings_renew_nothing_and_are_told(
     assert not gateway.house.policies.records
 
 
-def test_before_a_wave_is_open_no_reason_is_asked_for(
+def test_before_people_are_in_the_room_no_reason_is_asked_for(
     gateway: Gateway,  # noqa: F811
     renewal: MemoryRenewal,
 ) -> None:
-    gateway.see(Phase.PREQUEUE)
+    gateway.see(Phase.SCHEDULED)
     assert gateway.run(*RELOAD[:2]).exit_code == 0
     assert renewal.asked == 1

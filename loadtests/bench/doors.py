@@ -54,9 +54,9 @@ class _ScriptedRoom:
         answer: Claimed | NotYet | Ended = await _ask("claim", number, position)
         return answer
 
-    async def look(self, wave: Wave, number: int, position: int | None) -> Standing:
+    async def look(self, wave: Wave, number: int) -> Standing:
         del wave
-        answer: Standing = await _ask("look", number, -1 if position is None else position)
+        answer: Standing = await _ask("look", number)
         return answer
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from loadtests import run
+from loadtests.journal import read_totals
+from tests.gateways import RunningGateway, a_gateway
 from tests.loadtests.told import SEED
 
 
@@ -83,3 +85,27 @@ def test_a_small_rehearsal_is_green_though_doors_valkey_and_store_are_struck(
     )
     assert (report / "report.html").exists()
     assert (report / "locust.html").exists()
+
+
+def locust(gateway: RunningGateway, folder: Path, *words: str) -> str:
+    """Send a tiny crowd by Locust alone; return what it said."""
+    command = [
+        *(sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--headless"),
+        *("--only-summary", "--host", gateway.public_url, "--wave", gateway.wave),
+        *("--crowd", "tiny", "--stop-timeout", "0", "--folder", str(folder), *words),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.timeout(180)
+def test_tags_choose_which_kinds_of_people_come(tmp_path: Path) -> None:
+    with a_gateway(opens_at="+6s") as gateway:
+        assert "--tags leave nobody; there are patient, " in locust(
+            gateway, tmp_path / "none", "--tags", "nobody"
+        )
+        locust(gateway, tmp_path / "few", "--tags", "patient", "bot", "--exclude-tags", "bot")
+        totals = read_totals(tmp_path / "few")
+    assert totals is not None
+    assert {habit for habit, _, _ in totals.answers} == {"patient"}
+    assert 0 < totals.lives < 40
