@@ -252,6 +252,7 @@ def test_nothing_outlives_a_killed_supervisor_and_the_next_one_starts(place: Pla
             pids = [client.info("server")["process_id"]]
         pids += [event["pid"] for event in place.events("start")]
         up.process.kill()
+        up.process.wait()
         with place.running() as another, redis.Redis(unix_socket_path=str(place.socket)) as client:
             assert client.get("a") == b"1"
             assert another.process.poll() is None
