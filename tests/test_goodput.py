@@ -453,8 +453,10 @@ def test_a_short_run_against_a_real_gateway_ends_with_a_verdict(tmp_path: Path) 
         check=False,
         env={**os.environ, "PYTHONPATH": str(root), "MPLBACKEND": "agg"},
     )
+    result = tmp_path / "build/goodput.json"
     assert done.returncode in {0, 1, 2}, done.stderr
-    kept = json.loads((tmp_path / "build/goodput.json").read_text())
+    assert result.exists(), done.stderr
+    kept = json.loads(result.read_text())
     assert (kept["seed"], kept["quick"]) == (3, True)
     assert (tmp_path / "build/goodput.png").stat().st_size > 10_000
     assert done.returncode == (2 if kept["void"] else 1 if "MISSED" in done.stdout else 0)
