@@ -45,7 +45,7 @@ class _Batchers:
     claim: Batcher[tuple[int, int], Claimed | NotYet | Ended]
     look: Batcher[tuple[int, int], Standing]
     leave: Batcher[tuple[int, int], Ended]
-    extend: Batcher[tuple[int, int], int | ExtensionRefused]
+    extend: Batcher[tuple[int, int, int], int | ExtensionRefused]
 
 
 class RedisRooms:
@@ -111,9 +111,11 @@ class RedisRooms:
         except OutcomeUnknownError as error:
             raise PortUnavailableError(str(error)) from error
 
-    async def extend(self, wave: Wave, number: int, serial: int) -> int | ExtensionRefused:
-        """Lengthen the pass by one life."""
-        return await self._of(wave).extend.ask((number, serial))
+    async def extend(
+        self, wave: Wave, number: int, serial: int, seen: int
+    ) -> int | ExtensionRefused:
+        """Lengthen the pass by one life, unless it has had more than ``seen``."""
+        return await self._of(wave).extend.ask((number, serial, seen))
 
     @property
     def pending_count(self) -> int:
@@ -149,8 +151,8 @@ class RedisRooms:
             return joined
 
         def batcher(name: str, read: Callable[[Any], Any]) -> Batcher[Any, Any]:
-            async def send(batch: Sequence[tuple[int, int]]) -> list[Any]:
-                flat = [part for pair in batch for part in pair]
+            async def send(batch: Sequence[tuple[int, ...]]) -> list[Any]:
+                flat = [part for each in batch for part in each]
                 return [read(answer) for answer in await call(self._visits, name, flat)]
 
             return _batcher(send)

@@ -9,6 +9,7 @@ import random
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.core.passes import EXTENSIONS_MAX
 from gateway.core.snapshot import Phase
 from gateway.core.tickets import Credential, Keyring, Kind, sign
 from gateway.ports import (
@@ -132,9 +133,21 @@ class Admission:
             return PassIssued(text, answer.expires_at_us, answer.new)
         return answer
 
-    async def extend(self, room: LiveRoom, held: Credential) -> int | ExtensionRefused:
-        """Lengthen a pass by one life; answer its new expiry instant."""
-        return await self._port.extend(room.wave, held.number, held.serial)
+    async def extend(
+        self, room: LiveRoom, held: Credential, left: int | None
+    ) -> int | ExtensionRefused:
+        """Lengthen a pass by one life; answer its new expiry instant.
+
+        Whoever says how many extensions were ``left`` may repeat it: one is used up, whatever became of the
+        first answer. For others, nothing but the call to the room is safe to repeat.
+        """
+        if left is None:
+            position = room.position(held.number)
+            standing = await self._port.look(room.wave, held.number, position)
+            seen = standing.extensions
+        else:
+            seen = EXTENSIONS_MAX - left
+        return await self._port.extend(room.wave, held.number, held.serial, seen)
 
 
 def pass_credential(ticket: Credential, serial: int) -> Credential:

@@ -6,6 +6,7 @@ reloading repeats nothing; only a form with errors is shown again at once, with 
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -15,7 +16,7 @@ from gateway.ports import Accepted, Ending
 from gateway.services.rooms import LiveRoom
 from gateway.web.acts import Acts
 from gateway.web.body import expect_body, read_form
-from gateway.web.cookies import add_cookies, shown_by
+from gateway.web.cookies import add_cookies, shown_by, shown_count
 from gateway.web.facts import form_facts, wave_texts
 from gateway.web.negotiation import language_of
 from gateway.web.outcomes import registration_problem
@@ -54,10 +55,15 @@ class WaitingRoom:
             return await self._register(request, room, values)
         if action == "leave":
             return await self._leave(request, room)
-        step = {"join": self._acts.join, "claim": self._acts.claim, "extend": self._acts.extend}
+        left = shown_count(values.get("extensions_left"))
+        step = {
+            "join": partial(self._acts.join, read=_nothing),
+            "claim": partial(self._acts.claim, read=_nothing),
+            "extend": partial(self._acts.extend, read=partial(_seen, left)),
+        }
         if action not in step:
             raise Problem("form-invalid")
-        told = await step[action](room, shown_by(request), _nothing)
+        told = await step[action](room, shown_by(request))
         response = _back(request, room)
         add_cookies(response, told.cookies)
         return response
@@ -152,12 +158,16 @@ class WaitingRoom:
             scripts=SCRIPTS.get(state, ("back",)),
             movable=state in {"prequeue", "waiting", "called", "admitted", "paused"},
             texts=names,
-            **({"receipt": "", "facts": ""} | dict(view)),
+            **({"receipt": "", "facts": "", "left": 0} | dict(view)),
         )
 
 
 async def _nothing() -> None:
     """Read no more: the form has said which step, and that was all."""
+
+
+async def _seen(left: int | None) -> int | None:
+    return left
 
 
 def _pace(state: str) -> float:

@@ -23,6 +23,7 @@ from gateway.ports import (
     Claimed,
     Ended,
     Ending,
+    ExtensionRefused,
     Joined,
     NotOpen,
     PolicyRevision,
@@ -242,6 +243,19 @@ async def test_a_recovery_that_begins_again_skips_no_more_and_forgets_nothing(
     assert issued == [beyond(known)] * 3
     await recovery.close()
     await rooms.close()
+
+
+async def test_an_extension_whose_answer_was_lost_is_repeated_without_using_up_another(
+    redis_ports: Adapters,
+) -> None:
+    wave, rooms = a_wave(), redis_ports.rooms
+    [held] = await admitted(redis_ports, wave, 1)
+    once = await asyncio.gather(*(rooms.extend(wave, 0, held.serial, 0) for _ in range(3)))
+    assert once == [once[0]] * 3
+    twice = await rooms.extend(wave, 0, held.serial, 1)
+    assert (await rooms.look(wave, 0, 0)).extensions == 2
+    assert twice == await rooms.extend(wave, 0, held.serial, 1)
+    assert await rooms.extend(wave, 0, held.serial, 2) is ExtensionRefused.EXHAUSTED
 
 
 async def test_a_closed_wave_takes_nobody(redis_ports: Adapters) -> None:

@@ -49,6 +49,7 @@ SEEDED_BUGS = {
     "I-10 a spent pass is not compared": ("first.person == item.person and first.content == item.content", "true"),
     "I-11 quota read without reservations": ("- room.accepted - room.outstanding", "- room.accepted"),
     "I-12 third extension": ("held.extensions >= EXTENSIONS_MAX", "false"),
+    "I-12 a repeat uses up another extension": ("held.extensions > seen", "false"),
     "I-12 any pass is extended": ("not held or held.serial ~= serial", "not held"),
     "I-12 an expired pass is kept": ("        drop_pass(number)\n        if", "        if"),
     "I-12 a spent pass stays outstanding": ("    drop_pass(item.number)\n", ""),

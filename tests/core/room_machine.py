@@ -167,15 +167,17 @@ class RoomMachine(RuleBasedStateMachine):
         self.mirror("leave", [number, -1 if place is None else place], [answer.word])
 
     @precondition(lambda self: self.room.passes)
-    @rule(data=st.data(), off=st.integers(0, 1))
-    def extend_any(self, data: st.DataObject, off: int) -> None:
-        self.extend(data.draw(st.sampled_from(sorted(self.room.passes))), off)
+    @rule(data=st.data(), off=st.integers(0, 1), lost=st.integers(0, 1))
+    def extend_any(self, data: st.DataObject, off: int, lost: int) -> None:
+        self.extend(data.draw(st.sampled_from(sorted(self.room.passes))), off, lost)
 
-    def extend(self, number: int, off: int = 0) -> None:
-        serial = self.serial(number) + off
-        answer = passes.extend(self.room, number, serial)
-        self.model.extended(number, serial, answer)
-        self.mirror("extend", [number, serial], [[answer.word, answer.instant_us]])
+    def extend(self, number: int, off: int = 0, lost: int = 0) -> None:
+        """Extend a pass whose holder has not seen the last ``lost`` answers."""
+        serial, held = self.serial(number) + off, self.model.held.get(number)
+        seen = max(0, held.extensions - lost) if held else 0
+        answer = passes.extend(self.room, number, serial, seen)
+        self.model.extended(number, serial, seen, answer)
+        self.mirror("extend", [number, serial, seen], [[answer.word, answer.instant_us]])
 
     def serial(self, number: int) -> int:
         """Return the serial of this visitor's pass, outstanding or spent; 0 without one."""

@@ -198,11 +198,13 @@ class Model:
             self.held.pop(number, None)
             self.ended[number] = "left"
 
-    def extended(self, number: int, serial: int, answer: Answer) -> None:
-        """Judge an extension: twice at most, of an outstanding pass only."""
+    def extended(self, number: int, serial: int, seen: int, answer: Answer) -> None:
+        """Judge an extension: twice at most, of an outstanding pass only; a repeat lengthens nothing."""
         pass_ = self.held.get(number)
         if pass_ is None or pass_.serial != serial:
             wanted = "ended"
+        elif pass_.extensions > seen:
+            wanted = "extended"
         elif pass_.extensions == 2:
             wanted = "exhausted"
         else:

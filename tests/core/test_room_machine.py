@@ -33,6 +33,7 @@ SEEDED_BUGS: dict[str, tuple[ModuleType, str, str]] = {
     "I-11 quota read without reservations": (room, "self.policy.quota - self.accepted - len(self.passes)", "self.policy.quota - self.accepted"),
     "I-12 an expired pass is kept": (room, "        del room.passes[number]\n", ""),
     "I-12 a pass is extended for ever": (passes, "held.extensions >= EXTENSIONS_MAX", "False"),
+    "I-12 a repeat uses up another extension": (passes, "held.extensions > seen", "False"),
     "I-12 expiry gives two places back": (room, "        del room.passes[number]\n", "        del room.passes[number]\n        room.accepted -= 1\n"),
     "I-13 a lower quota takes passes back": (room, "    room.last_us = now_us\n", "    room.last_us = now_us\n    if room.places_free < 0:\n        room.passes.clear()\n"),
     "I-13 closing takes passes back": (room, "    _expire(room)\n    if", "    _expire(room)\n    if room.phase is Phase.CLOSED:\n        room.passes.clear()\n    if"),

@@ -164,8 +164,8 @@ def registrations(go: Guided) -> None:
     go.see(go.outstanding() == {2})
     go.settle("recorded")
     go.change(intake_cap=20)
-    for off in (0, 0, 0, 1):
-        go.extend(go.number(2), off)
+    for off, lost in ((0, 0), (0, 1), (0, 0), (0, 1), (0, 0), (1, 0)):
+        go.extend(go.number(2), off, lost)
     go.extend(go.number(11))
 
 
