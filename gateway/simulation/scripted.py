@@ -76,7 +76,7 @@ class ScriptedWorld:
         self._run("create", room.last_us, room.epoch, GROUP, *times, *document)
 
     def tick(self, now_us: int, seen: Sequence[int]) -> Snapshot:
-        snapshot = read_snapshot(self._run("tick", now_us, self._fence, now_us, *seen))
+        snapshot = read_snapshot(self._run("tick", now_us, self._fence, now_us, "", *seen))
         self._fence = f"{snapshot.epoch}:{snapshot.issued}:{snapshot.accepted}"
         return snapshot
 

@@ -44,6 +44,7 @@ class Acts:
     async def join(self, room: LiveRoom, shown: Shown, read: Read[None]) -> Told:
         """Give a ticket, or the one already held."""
         services = self._services
+        room.current()  # where it cannot be told how one stands, no number is given
         held = services.held_ticket(shown, room)
         if held is None:
             await services.throttle.join(shown)

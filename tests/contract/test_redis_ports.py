@@ -347,6 +347,28 @@ async def test_a_wave_closes_when_the_policy_says_and_stays_closed(redis_ports: 
     )
 
 
+async def test_i_25_a_room_keeps_the_commitment_it_was_made_with_also_when_it_is_put_back(
+    redis_ports: Adapters, valkey_socket: Path
+) -> None:
+    wave, url = a_wave(), f"unix://{valkey_socket}"
+    ours = RedisRooms(url, "t", commitment=lambda _: "a" * 64)
+    theirs = RedisRooms(url, "t", commitment=lambda _: "b" * 64)
+    await ours.create(wave)
+    assert (await theirs.tick(wave, [])).commitment == "a" * 64
+    known = take(await ours.tick(wave, []), POLICY)
+    await ours._ticks.command("DEL", room_keys("t", wave.programme_id, wave.id)[0])
+    recovery = RedisRecovery(url, "t", Fences())
+    await recovery.restore(wave, known)
+    assert (await theirs.tick(wave, [])).commitment == "a" * 64
+    unknown = a_wave()
+    await redis_ports.rooms.create(unknown)  # made before rooms kept it
+    assert (await redis_ports.rooms.tick(unknown, [])).commitment == ""
+    assert (await theirs.tick(unknown, [])).commitment == "b" * 64
+    assert (await ours.tick(unknown, [])).commitment == "b" * 64
+    for adapter in (ours, theirs, recovery):
+        await adapter.close()
+
+
 async def test_a_wave_stands_while_no_process_confirms_the_clock_and_moves_with_the_first_that_does(
     redis_ports: Adapters, valkey_socket: Path
 ) -> None:

@@ -78,6 +78,7 @@ SEEDED_BUGS = {
     "J-2 joins are never paused": (" or room.joins_paused == 1", ""),
     "J-2 a pause of joins pauses claims": ("    if room.paused == 1 then\n        return { 'paused'", "    if room.paused + room.joins_paused > 0 then\n        return { 'paused'"),
     "I-23 a number is given twice": ("room.issued = first + tonumber(ARGV[2])", "room.issued = first + tonumber(ARGV[2]) - 1"),
+    "I-25 another commitment takes the place of the first": ("if not commitment and ARGV[3] ~= ''", "if ARGV[3] ~= ''"),
     "I-25 the cohort is not frozen": ("room.cohort, room.turned_us, room.level = room.issued,", "room.cohort, room.turned_us, room.level = 0,"),
     "I-26 a pass is issued above called": ("if position >= room.called then\n        return", "if false then\n        return"),
     "I-26 called follows the stock both ways": ("if wanted <= 0 then\n        return room.called", "if wanted <= 0 then\n        return room.called + wanted"),

@@ -85,18 +85,23 @@ class RoomMachine(RuleBasedStateMachine):
     @rule(
         seen=st.lists(positions, max_size=12), processes=st.integers(1, 3),
         apart_us=st.sampled_from([0, 0, 0, 4 * SECOND_US, -DAY_US, HOUR_US]),
+        commitment=st.sampled_from(["", "own", "another"]),
     )  # fmt: skip
-    def tick(self, seen: list[int], processes: int = 1, apart_us: int = 0) -> None:
+    def tick(
+        self, seen: list[int], processes: int = 1, apart_us: int = 0, commitment: str = ""
+    ) -> None:
         """Tick from several processes at once: the room is none the richer for it."""
         self.model.history.append("tick")
         levels, wall_us = set(), self.now_us + apart_us
         for _ in range(processes):
-            snapshot = room.tick(self.room, self.now_us, wall_us, seen)
+            snapshot = room.tick(self.room, self.now_us, wall_us, seen, commitment)
             levels.add(self.room.level)
             self.model.stepped(self.now_us, self.room, wall_us)
-            self.model.ticked(self.room, snapshot)
+            self.model.ticked(self.room, snapshot, commitment)
             self.mirror(
-                "tick", [wall_us, *seen], [getattr(snapshot, name) for name in snapshot.__slots__]
+                "tick",
+                [wall_us, commitment, *seen],
+                [getattr(snapshot, name) for name in snapshot.__slots__],
             )
         self.model.expect("I-18", len(levels) == 1, f"{processes} processes refill {levels}")
         self.seen = [*self.seen[:1], snapshot]

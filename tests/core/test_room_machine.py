@@ -57,6 +57,7 @@ SEEDED_BUGS: dict[str, tuple[ModuleType, str, str]] = {
     "J-2 joins are never paused": (passes, " or room.policy.joins_paused", ""),
     "I-23 a number is given twice": (passes, "room.issued += 1", "room.issued += number % 2 == 0"),
     "I-23 a restored room does not jump ahead": (checkpoint, "known.issued + MARGIN + round(known.joins_per_s * MARGIN_S)", "known.issued - 1"),
+    "I-25 another commitment takes the place of the first": (room, "room.commitment or commitment", "commitment or room.commitment"),
     "I-25 the cohort is not frozen": (room, "room.cohort = room.issued", "room.cohort = 0"),
     "I-25 the cohort is who joined by the clock": (room, "    if not room.admitting:\n", "    room.cohort = room.issued if room.near else 0\n    if not room.admitting:\n"),
     "I-26 a pass above called": (passes, "if position >= room.called:", "if False:"),

@@ -83,7 +83,8 @@ PRESENT = [0, 2, 3, *range(5, 17)]  # 1 stays away at first, 4 has left, 17 wait
 def opening(go: Guided) -> None:
     """Scheduled, gathering, drawn; nobody is admitted before, nor at once."""
     go.make(POLICY, 1, 3, 600)
-    go.tick([])
+    for commitment in ("", "own", "another", "own"):
+        go.tick([], commitment=commitment)
     go.apart(Phase.SCHEDULED)
     go.join(1)
     go.claim([0])

@@ -326,6 +326,19 @@ async def test_i_12_an_extension_says_which_it_is_so_that_a_lost_answer_costs_no
     assert (extended.status, house.room.seen) == (200, seen)
 
 
+async def test_i_25_with_another_draw_key_nobody_joins_and_nobody_is_told_a_place(
+    site: Site, house: House
+) -> None:
+    house.see(OPEN, commitment="0" * 64)
+    answers = [
+        await join(site),
+        await place(site, house.ticket()),
+        await claim(site, house.ticket()),
+    ]
+    assert {(answer.status, answer.code) for answer in answers} == {(503, "redis-unavailable")}
+    assert not {"join", "claim"} & set(house.room.asked)
+
+
 # --- registration -----------------------------------------------------------------------------------
 
 
