@@ -18,6 +18,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from gateway.core.draw import committed
 from gateway.core.programme import Programme
 from gateway.lifecycle import (
     process_name,
@@ -95,7 +96,7 @@ class Redis:
 
 @asynccontextmanager
 async def redis_adapters(
-    settings: Settings, condition: Condition, timed: Timed
+    settings: Settings, secrets: Secrets, condition: Condition, timed: Timed
 ) -> AsyncIterator[Redis]:
     """Open the adapters, wait for a Redis that keeps its promises, and close them at the end.
 
@@ -105,7 +106,7 @@ async def redis_adapters(
     TIMED.set(timed)
     url, prefix, fences = settings.redis.url, settings.redis.prefix, Fences()
     redis = Redis(
-        rooms=RedisRooms(url, prefix, fences),
+        rooms=RedisRooms(url, prefix, fences, commitment=partial(committed, secrets.draw)),
         intake=RedisIntake(url, prefix, fences, lambda: condition.may_lose),
         policies=RedisPolicies(url, prefix),
         processes=RedisProcesses(url, prefix),
@@ -140,7 +141,7 @@ async def serve(
     style = ProblemStyle(base=settings.serve.problem_base)
     page_style = ProblemStyle(base=style.base, render=pages.problem)
     await check_limits()
-    async with redis_adapters(settings, condition, metrics.redis_answered) as redis:
+    async with redis_adapters(settings, secrets, condition, metrics.redis_answered) as redis:
         rooms = Rooms({p.id: p for p in programmes}, secrets.draw, time.monotonic)
         ticker = _ticker(settings, redis, rooms, metrics)
         await see_rooms(ticker, rooms)

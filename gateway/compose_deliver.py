@@ -37,7 +37,7 @@ async def deliver(
     condition = Condition(process=process_name(), pid=os.getpid())
     store = store_of(settings, secrets.pepper)
     waves = [wave for programme in programmes for wave in programme.waves]
-    async with redis_adapters(settings, condition, metrics.redis_answered) as redis:
+    async with redis_adapters(settings, secrets, condition, metrics.redis_answered) as redis:
         intake = sealed(redis.intake, settings, secrets)
         hand = Hand(condition.process, intake, store, waves)
         keeper = Keeper(

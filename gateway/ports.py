@@ -135,8 +135,10 @@ class RoomPort(Protocol):
     async def left(self, wave: Wave) -> bytes:
         """Return the bitmap of who left, by number, most significant bit first."""
 
-    async def extend(self, wave: Wave, number: int, serial: int) -> int | ExtensionRefused:
-        """Lengthen the pass by one life; answer its new expiry instant."""
+    async def extend(
+        self, wave: Wave, number: int, serial: int, seen: int
+    ) -> int | ExtensionRefused:
+        """Lengthen the pass by one life, unless it has had more than ``seen``; answer its expiry instant."""
 
 
 class IntakePort(Protocol):

@@ -96,7 +96,7 @@ class StagedRoom:
     async def left(self, wave: Wave) -> bytes:
         return b""
 
-    async def extend(self, wave: Wave, number: int, serial: int) -> int:
+    async def extend(self, wave: Wave, number: int, serial: int, seen: int) -> int:
         return self._now_us + 2 * TURN_US
 
 

@@ -125,4 +125,5 @@ def snapshots(state: State, now_us: int) -> Iterator[Snapshot]:
             oldest_us=0,
             form_us=0,
             beacon="",
+            commitment="",
         )

@@ -5,6 +5,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from gateway.core.passes import EXTENSIONS_MAX
 from loadtests.applicants import fill, spoil
 from loadtests.browser import Browser, Outcome, Resting
 from loadtests.steps import Answer, Step
@@ -70,14 +71,15 @@ class Turn:
     def _fill_in(self, seconds: float) -> Resting:
         """Type for so long, and extend the pass where it would end before the form is sent."""
         browser = self._browser
-        done_s = browser.now_s + seconds
+        done_s, left = browser.now_s + seconds, EXTENSIONS_MAX
         while done_s + MARGIN_S > self._ends_s:
             yield from browser.rest(self._ends_s - MARGIN_S - browser.now_s)
-            path = f"{browser.api}/pass/extension"
+            path = f"{browser.api}/pass/extension?extensions_left={left}"
             answer = yield from browser.ask("extend", "POST", path, 200, 409, 410)
             self._see_end("extend", answer)
             if answer.status == 409:  # twice already: now it has to be quick
                 break
+            left -= 1
             self._ends_s = datetime.fromisoformat(answer.document["expires_at"]).timestamp()
         yield from browser.rest(done_s - browser.now_s)
 

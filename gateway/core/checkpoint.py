@@ -38,6 +38,7 @@ class Checkpoint:
     beacon: str
     policy: Mapping[str, Any]  # the document
     joins_per_s: float = 0.0
+    commitment: str = ""  # of the draw; empty: whoever has seen the room did not know it
     timer: Mapping[str, Any] | None = None  # what of the policy goes back by itself, and when
 
 
@@ -87,7 +88,7 @@ def merge(seen: Sequence[Checkpoint]) -> Checkpoint:
     greatest = {
         name: max(getattr(one, name) for one in seen)
         for name in ("at_us", "clock_us", "issued", "cohort", "called", "near", "admitted",
-                     "accepted", "ended", "missing", "joins_per_s")
+                     "accepted", "ended", "missing", "joins_per_s", "commitment")
     }  # fmt: skip
     return replace(latest, **greatest)
 

@@ -14,6 +14,8 @@ four bytes, big-endian, of SHA-256(seed ‖ byte r ‖ x in four bytes, big-endi
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 
+from gateway.core.programme import Wave
+
 ROUNDS = 10
 BITS_MIN = 6  # on fewer, ten rounds do not reach every order of five people equally often
 COHORT_MAX = 2**31
@@ -29,6 +31,11 @@ def draw_secret(key: bytes, programme_id: str, wave_id: str) -> bytes:
 def commitment(secret: bytes) -> str:
     """Return what binds to ``secret`` without telling it, 64 hex digits."""
     return sha256(secret).hexdigest()
+
+
+def committed(key: bytes, wave: Wave) -> str:
+    """Return what binds a wave to the secret that follows from ``key``."""
+    return commitment(draw_secret(key, wave.programme_id, wave.id))
 
 
 def seed(secret: bytes, programme_id: str, wave_id: str, beacon: str, cohort: int) -> bytes:

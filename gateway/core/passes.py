@@ -150,11 +150,17 @@ def leave(room: Room, number: int, position: int | None) -> Answer:
     return Answer("left")
 
 
-def extend(room: Room, number: int, serial: int) -> Answer:
-    """Lengthen a pass by one life, twice at most."""
+def extend(room: Room, number: int, serial: int, seen: int) -> Answer:
+    """Lengthen a pass by one life, twice at most.
+
+    Its holder says how many extensions it has ``seen``. Where there are more, the answer to one was lost:
+    it is given again, and nothing is used up.
+    """
     held = room.passes.get(number)
     if held is None or held.serial != serial:
         return Answer("ended")
+    if held.extensions > seen:
+        return Answer("extended", instant_us=_instant(room, held))
     if held.extensions >= EXTENSIONS_MAX:
         return Answer("exhausted")
     held.extensions += 1

@@ -44,6 +44,7 @@ class Room:
     agreed_us: int = 0  # the same, when a process's own clock last agreed with it
     furthest_us: int = 0  # server clock, as if it had never been set back
     beacon: str = ""
+    commitment: str = ""  # of the draw
     missing: int = 0  # acknowledged registrations that recovery could not find again
     revision: int = 1
     phase: Phase = Phase.SCHEDULED
@@ -131,11 +132,9 @@ def step(room: Room, now_us: int) -> None:
     if room.near == 0 and room.phase in (Phase.OPEN, Phase.FULL):
         _open(room)
     elif room.admitting:
+        rate, burst = room.rate_milli_per_s, room.policy.burst
         room.level = bucket.refill(
-            room.level,
-            rate_milli_per_s=room.rate_milli_per_s,
-            burst=room.policy.burst,
-            step_us=elapsed_us,
+            room.level, rate_milli_per_s=rate, burst=burst, step_us=elapsed_us
         )
     if not room.admitting:
         room.level = 0  # a pause or an opening pays for no past
@@ -156,7 +155,7 @@ def _target(room: Room) -> int:
     return stock_target(room.rate_milli_per_s, check_in_us)
 
 
-def tick(room: Room, now_us: int, wall_us: int, seen: list[int]) -> Snapshot:
+def tick(room: Room, now_us: int, wall_us: int, seen: list[int], commitment: str = "") -> Snapshot:
     """Step, note who checked in, put expired passes back, move ``called``; say how the room stands.
 
     Who was called since checking in may have claimed too: marking it now would count a ghost, so those
@@ -164,6 +163,7 @@ def tick(room: Room, now_us: int, wall_us: int, seen: list[int]) -> Snapshot:
     """
     if agree(now_us, wall_us):
         room.agreed_us = now_us
+    room.commitment = room.commitment or commitment
     step(room, now_us)
     for position in seen:
         if position >= room.called:

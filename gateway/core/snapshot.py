@@ -50,6 +50,7 @@ class Snapshot:
     oldest_us: int  # when the oldest of the backlog was accepted; 0: there is none
     form_us: int  # time on the form of all who registered, together
     beacon: str  # public value entered by the operator before the draw, or empty
+    commitment: str  # of the draw, from the room's making on; empty: nobody has told it yet
 
     @property
     def unconfirmed_us(self) -> int:

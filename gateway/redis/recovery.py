@@ -57,6 +57,7 @@ class RedisRecovery:
         }
         # The beacon last: the one that was drawn with, whatever the policy says since.
         drawn = ["beacon", known.beacon]
+        drawn += ["commitment", known.commitment] if known.commitment else []
         flat = [part for pair in fields.items() for part in pair] + policy_numbers(policy) + drawn
         document = policy_text(policy), timer_text(known.timer), known.revision
         return bool(await self._run(wave, "restore", [GROUP, *document, known.accepted, *flat]))

@@ -45,7 +45,7 @@ class _Batchers:
     claim: Batcher[tuple[int, int], Claimed | NotYet | Ended]
     look: Batcher[tuple[int], Standing]
     leave: Batcher[tuple[int, int], Ended]
-    extend: Batcher[tuple[int, int], int | ExtensionRefused]
+    extend: Batcher[tuple[int, int, int], int | ExtensionRefused]
 
 
 class RedisRooms:
@@ -57,9 +57,10 @@ class RedisRooms:
         prefix: str,
         fences: Fences | None = None,
         wall_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
+        commitment: Callable[[Wave], str] = lambda _: "",  # of the draw, as this process knows it
     ) -> None:
         self._prefix = prefix
-        self._wall_us = wall_us
+        self._wall_us, self._commitment = wall_us, commitment
         self._fences = fences or Fences()
         self._ticks = Channel(url, deadline_s=TICK_DEADLINE_S)
         self._joins = Channel(url, deadline_s=VISITOR_DEADLINE_S)
@@ -71,14 +72,15 @@ class RedisRooms:
         moments = wave.prequeue_at, wave.opens_at, wave.closes_at
         times = [moment_text(moment) for moment in moments]
         document = [policy_text(wave.policy), *policy_numbers(wave.policy)]
+        committed = ["commitment", self._commitment(wave)] if self._commitment(wave) else []
         scripts = WaveScripts(self._prefix, wave)
-        args = [GROUP, *times, *document]
+        args = [GROUP, *times, *document, *committed]
         return bool(await scripts.run(self._ticks, "create", secrets.token_hex(8), args))
 
     async def tick(self, wave: Wave, present: Sequence[int]) -> Snapshot:
         """Report who checked in, get the room's state."""
         scripts, fence = WaveScripts(self._prefix, wave), self._fences.text(wave.id)
-        args = [self._wall_us(), *present]
+        args: list[str | int] = [self._wall_us(), self._commitment(wave), *present]
         try:
             answer = await scripts.run(self._ticks, "tick", fence, args)
         except AnotherEpochError:  # recovered: its own counters must do, see observe
@@ -111,9 +113,11 @@ class RedisRooms:
         except OutcomeUnknownError as error:
             raise PortUnavailableError(str(error)) from error
 
-    async def extend(self, wave: Wave, number: int, serial: int) -> int | ExtensionRefused:
-        """Lengthen the pass by one life."""
-        return await self._of(wave).extend.ask((number, serial))
+    async def extend(
+        self, wave: Wave, number: int, serial: int, seen: int
+    ) -> int | ExtensionRefused:
+        """Lengthen the pass by one life, unless it has had more than ``seen``."""
+        return await self._of(wave).extend.ask((number, serial, seen))
 
     @property
     def pending_count(self) -> int:
@@ -173,7 +177,7 @@ def read_snapshot(answer: list[Any]) -> Snapshot:
     values = dict(zip(_SNAPSHOT_FIELDS, answer, strict=True))
     values["epoch"] = answer[0].decode()
     values["phase"] = Phase(answer[1].decode())
-    values["beacon"] = answer[-1].decode()
+    values["beacon"], values["commitment"] = (text.decode() for text in answer[-2:])
     return Snapshot(**values)
 
 

@@ -9,6 +9,9 @@ import random
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
+
+from gateway.core.passes import EXTENSIONS_MAX
 from gateway.core.snapshot import Phase
 from gateway.core.tickets import Credential, Keyring, Kind, sign
 from gateway.ports import (
@@ -21,6 +24,8 @@ from gateway.ports import (
     RoomPort,
 )
 from gateway.services.rooms import LiveRoom, Rooms
+
+_log = structlog.get_logger("gateway.room")
 
 IDLE_TICK_S = 0.8  # for waves that are closed or far from opening: a change still arrives in 1 s
 NEAR_OPENING_US = 10_000_000
@@ -72,13 +77,15 @@ class Ticker:
     async def tick(self, room: LiveRoom) -> None:
         """Tick one room once: report who checked in, take in how the room stands."""
         present = room.take_present()
-        room.observe(await self._port.tick(room.wave, present))
-        snapshot = room.current()
+        snapshot, could_draw = await self._port.tick(room.wave, present), room.has_its_draw
+        room.observe(snapshot)
+        if could_draw and not room.has_its_draw:
+            _log.error("this draw.key is not the wave's", wave=room.wave.id)
         if snapshot.revision != room.revision:
             read = await self._policies.read(room.wave)
             room.policy, room.revision = read.policy, read.revision
             room.timer, room.changed_at_us = read.timer, read.at_us
-        if room.wants_left():
+        if room.has_its_draw and room.wants_left():
             room.take_left(await self._port.left(room.wave))
 
     async def _run_room(self, room: LiveRoom, stop: asyncio.Event) -> None:
@@ -132,9 +139,21 @@ class Admission:
             return PassIssued(text, answer.expires_at_us, answer.new)
         return answer
 
-    async def extend(self, room: LiveRoom, held: Credential) -> int | ExtensionRefused:
-        """Lengthen a pass by one life; answer its new expiry instant."""
-        return await self._port.extend(room.wave, held.number, held.serial)
+    async def extend(
+        self, room: LiveRoom, held: Credential, left: int | None
+    ) -> int | ExtensionRefused:
+        """Lengthen a pass by one life; answer its new expiry instant.
+
+        Whoever says how many extensions were ``left`` may repeat it: one is used up, whatever became of the
+        first answer. For others, nothing but the call to the room is safe to repeat.
+        """
+        if left is None:
+            position = room.position(held.number)
+            standing = await self._port.look(room.wave, held.number, position)
+            seen = standing.extensions
+        else:
+            seen = EXTENSIONS_MAX - left
+        return await self._port.extend(room.wave, held.number, held.serial, seen)
 
 
 def pass_credential(ticket: Credential, serial: int) -> Credential:

@@ -12,7 +12,7 @@ from gateway.core.checkpoint import take, to_json
 from gateway.core.programme import Wave
 from gateway.core.snapshot import Phase
 from gateway.ports import PortError
-from gateway.services.overview import age_s, alarms, doubt, fleet, overview, share, together
+from gateway.services.overview import age_s, alarms, doubt, fleet, misfit, overview, share, together
 from gateway.services.rooms import LiveRoom, Rooms
 
 TOLD = (
@@ -99,7 +99,11 @@ class Operations:
     def readiness(self) -> Readiness:
         """Say whether this process should get traffic, and what it is good for. Asks nobody."""
         condition = self._condition
-        unfit = (*condition.faults, *(["this process is draining"] if condition.draining else []))
+        unfit = (
+            *condition.faults,
+            *filter(None, map(misfit, self._rooms)),
+            *(["this process is draining"] if condition.draining else []),
+        )
         unsure = (*condition.hazards, *filter(None, map(doubt, self._rooms)))
         return Readiness(not unfit, not unfit and not unsure, (*unfit, *unsure))
 

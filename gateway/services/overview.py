@@ -39,6 +39,13 @@ def doubt(room: LiveRoom) -> str | None:
     return None
 
 
+def misfit(room: LiveRoom) -> str | None:
+    """Say why this process should get none of a wave's traffic; None: it may."""
+    if room.has_its_draw:
+        return None
+    return f"{room.wave.id}: its draw is bound to another draw.key than this process has"
+
+
 def oldest_s(snapshot: Snapshot) -> float:
     """Return the age of the oldest entry that is not settled; 0: there is none."""
     if not snapshot.oldest_us:

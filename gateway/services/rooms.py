@@ -35,6 +35,7 @@ class LiveRoom:
     monotonic_s: Callable[[], float]
     policy: Policy
     snapshot: Snapshot | None = None
+    has_its_draw: bool = True  # False: the room is bound to the secret of another `draw.key`
     revision: int = 0  # of `policy`
     changed_at_us: int = 0  # when it came into force; 0: with the room
     timer: Timer | None = None  # what of it goes back by itself
@@ -59,7 +60,8 @@ class LiveRoom:
         self.snapshot = snapshot
         self._seen_at_s = self.monotonic_s()
         self.polled.add(round(self._seen_at_s * 1_000_000), self.polls)
-        if not snapshot.opened:
+        self.has_its_draw = snapshot.commitment in ("", self.commitment())
+        if not snapshot.opened or not self.has_its_draw:
             return
         self.advance.add(snapshot.clock_us, snapshot.called)
         self.promises.settle(snapshot.called, snapshot.now_us)
@@ -97,10 +99,12 @@ class LiveRoom:
         """Return the snapshot.
 
         Raises:
-            PortUnavailableError: the room has not been seen yet.
+            PortUnavailableError: the room has not been seen yet, or positions told here would be wrong.
         """
         if self.snapshot is None:
             raise PortUnavailableError("the room has not been seen yet", retry_after_s=1.0)
+        if not self.has_its_draw:
+            raise PortUnavailableError("another draw.key is in use", retry_after_s=5.0)
         return self.snapshot
 
     def age_s(self) -> float:
@@ -221,17 +225,12 @@ class Rooms:
         draw_key: bytes,
         monotonic_s: Callable[[], float],
     ) -> None:
-        self._rooms = {
-            wave.id: LiveRoom(
-                programme=programme,
-                wave=wave,
-                draw_secret=draw_secret(draw_key, programme.id, wave.id),
-                monotonic_s=monotonic_s,
-                policy=wave.policy,
-            )
-            for programme in programmes.values()
-            for wave in programme.waves
-        }
+        self._rooms = {}
+        for programme in programmes.values():
+            for wave in programme.waves:
+                secret = draw_secret(draw_key, programme.id, wave.id)
+                room = LiveRoom(programme, wave, secret, monotonic_s, wave.policy)
+                self._rooms[wave.id] = room
 
     def get(self, wave_id: str) -> LiveRoom | None:
         """Return one room, or None where no such wave is configured."""

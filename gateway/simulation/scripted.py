@@ -15,7 +15,7 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from gateway.core.passes import Answer
+from gateway.core.passes import EXTENSIONS_MAX, Answer
 from gateway.core.room import Room
 from gateway.core.snapshot import Snapshot
 from gateway.redis.keys import room_keys
@@ -76,7 +76,7 @@ class ScriptedWorld:
         self._run("create", room.last_us, room.epoch, GROUP, *times, *document)
 
     def tick(self, now_us: int, seen: Sequence[int]) -> Snapshot:
-        snapshot = read_snapshot(self._run("tick", now_us, self._fence, now_us, *seen))
+        snapshot = read_snapshot(self._run("tick", now_us, self._fence, now_us, "", *seen))
         self._fence = f"{snapshot.epoch}:{snapshot.issued}:{snapshot.accepted}"
         return snapshot
 
@@ -90,7 +90,9 @@ class ScriptedWorld:
         return [Answer(word.decode(), *numbers) for word, *numbers in answers]
 
     def extend(self, now_us: int, number: int, serial: int) -> Answer:
-        [[word, instant_us]] = self._run("extend", now_us, self._fence, number, serial)
+        [[word, instant_us]] = self._run(
+            "extend", now_us, self._fence, number, serial, EXTENSIONS_MAX
+        )
         return Answer(word.decode(), instant_us=instant_us)
 
     def leave(self, now_us: int, number: int, position: int | None) -> Answer:

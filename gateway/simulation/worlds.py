@@ -25,7 +25,7 @@ class World(Protocol):
         """Claim for pairs of number and position, which come in order of position."""
 
     def extend(self, now_us: int, number: int, serial: int) -> Answer:
-        """Lengthen a pass by one life."""
+        """Lengthen a pass by one life. No answer is lost here, so whoever asks has seen all others."""
 
     def leave(self, now_us: int, number: int, position: int | None) -> Answer:
         """End a ticket; without a position before the draw."""
@@ -65,7 +65,7 @@ class PureWorld:
         return passes.claim_together(self.room, now_us, pairs)
 
     def extend(self, now_us: int, number: int, serial: int) -> Answer:  # noqa: ARG002
-        return passes.extend(self.room, number, serial)
+        return passes.extend(self.room, number, serial, passes.EXTENSIONS_MAX)
 
     def leave(self, now_us: int, number: int, position: int | None) -> Answer:  # noqa: ARG002
         return passes.leave(self.room, number, position)

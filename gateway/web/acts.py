@@ -44,6 +44,7 @@ class Acts:
     async def join(self, room: LiveRoom, shown: Shown, read: Read[None]) -> Told:
         """Give a ticket, or the one already held."""
         services = self._services
+        room.current()  # where it cannot be told how one stands, no number is given
         held = services.held_ticket(shown, room)
         if held is None:
             await services.throttle.join(shown)
@@ -77,12 +78,11 @@ class Acts:
         document = {"pass": answer.text, "expires_at": expires_at}
         return Told(document, 201 if answer.new else 200, kept)
 
-    async def extend(self, room: LiveRoom, shown: Shown, read: Read[None]) -> Told:
-        """Lengthen a pass."""
+    async def extend(self, room: LiveRoom, shown: Shown, read: Read[int | None]) -> Told:
+        """Lengthen a pass; what is read is how many extensions its holder sees left, if it says so."""
         services = self._services
         held = self._cookies.pass_of(shown, room.wave.id)
-        await read()
-        answer = await services.admission.extend(room, held)
+        answer = await services.admission.extend(room, held, await read())
         if isinstance(answer, ExtensionRefused):
             exhausted = answer is ExtensionRefused.EXHAUSTED
             raise Problem("extension-exhausted" if exhausted else "pass-ended")

@@ -19,7 +19,7 @@ from gateway.ports import Ending
 from gateway.services.rooms import LiveRoom
 from gateway.web.acts import Act, Acts, Told
 from gateway.web.body import JSON_TYPE, expect_body, expect_nothing, read_json, read_nothing
-from gateway.web.cookies import add_cookies, shown_ahead, shown_by
+from gateway.web.cookies import add_cookies, shown_by, shown_count
 from gateway.web.documents import Document, make_document, serve
 from gateway.web.negotiation import Language, accepts_gzip, language_of, prefers_html
 from gateway.web.problems import Problem
@@ -59,7 +59,7 @@ class Applicant:
         services, room = self._services, self._services.room_of(request)
         ticket = self._cookies.ticket_of(shown_by(request), room.wave.id)
         services.check_poll(ticket)
-        shown = shown_ahead(request.query.get("ahead"))
+        shown = shown_count(request.query.get("ahead"))
         document = await services.front_door.place(room, ticket, shown)
         services.count_poll(ticket.wave_id, ticket.number, document["poll_s"], time.monotonic())
         return json_response(document)
@@ -82,7 +82,14 @@ class Applicant:
 
     async def extend(self, request: web.Request) -> web.Response:
         """Lengthen a pass."""
-        return await self._with_nothing(request, self._acts.extend)
+
+        async def read() -> int | None:
+            await read_nothing(request)
+            return shown_count(request.query.get("extensions_left"))
+
+        room = self._services.room_of(request)
+        expect_nothing(request)
+        return respond_told(await self._acts.extend(room, shown_by(request), read))
 
     async def form(self, request: web.Request) -> web.Response:
         """Show what is to be filled in."""

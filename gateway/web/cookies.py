@@ -132,7 +132,7 @@ class Cookies:
         """Return how many this visitor was last shown before it, by whichever process."""
         name, mine = f"ahead.{ticket.wave_id}", f"{ticket.number}-"
         values = [value for found, value in _cookies(shown) if found == name]
-        told = [shown_ahead(value.removeprefix(mine)) for value in values if value.startswith(mine)]
+        told = [shown_count(value.removeprefix(mine)) for value in values if value.startswith(mine)]
         return told[0] if told else None
 
     def keep_ahead(self, shown: Shown, ticket: Credential, ahead: int) -> str:
@@ -148,7 +148,7 @@ class Cookies:
         return self.secure == "always" or not _is_loopback(host)
 
 
-def shown_ahead(text: str | None) -> int | None:
+def shown_count(text: str | None) -> int | None:
     """Return a count that a visitor says it was shown; nothing hangs on its honesty."""
     return int(text) if text and re.fullmatch(r"[0-9]{1,10}", text) else None
 

@@ -112,7 +112,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "extend",
         "POST",
         f"{WAVE}/pass/extension",
-        "Lengthen a pass by one life, twice at most.",
+        "Lengthen a pass by one life, twice at most. With `?extensions_left=`, as seen, repeatable.",
         {200: "Extension"},
         ("wave-unknown", "extension-exhausted", "field-unknown", *_PASS, *_BODY, *_REDIS),
         "pass",

@@ -127,7 +127,7 @@ def draw_facts(room: LiveRoom, rooms: Rooms, says: Speech) -> Markup:
 def form_facts(room: LiveRoom, rooms: Rooms, says: Speech, place: Mapping[str, Any]) -> Markup:
     """Return what the script of the form is told; it is one person's own."""
     texts = wave_texts(room, rooms, says)
-    known = {"until": place["expires_at"], "at": place["at"]}
+    known = {"until": place["expires_at"], "at": place["at"], "left": place["extensions_left"]}
     return block(_common(room, says, texts, FORM_TEXTS) | known)
 
 

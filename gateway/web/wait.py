@@ -26,7 +26,7 @@ from gateway.ports import (
 from gateway.services.rooms import LiveRoom
 from gateway.web.acts import Acts
 from gateway.web.body import expect_body, read_form
-from gateway.web.cookies import add_cookies, shown_by
+from gateway.web.cookies import add_cookies, shown_by, shown_count
 from gateway.web.facts import form_facts, wave_texts
 from gateway.web.negotiation import language_of, prefers_html
 from gateway.web.outcomes import registration_problem
@@ -78,10 +78,15 @@ class WaitingRoom:
             return await self._register(request, room, values)
         if action == "leave":
             return await self._leave(request, room)
-        step = {"join": self._acts.join, "claim": self._acts.claim, "extend": self._acts.extend}
+        left = shown_count(values.get("extensions_left"))
+        step = {
+            "join": partial(self._acts.join, read=_nothing),
+            "claim": partial(self._acts.claim, read=_nothing),
+            "extend": partial(self._acts.extend, read=partial(_seen, left)),
+        }
         if action not in step:
             raise Problem("form-invalid")
-        told = await step[action](room, shown_by(request), _nothing)
+        told = await step[action](room, shown_by(request))
         response = _back(request, room)
         add_cookies(response, told.cookies)
         return response
@@ -201,12 +206,16 @@ class WaitingRoom:
             scripts=SCRIPTS.get(state, ("back",)),
             movable=state in {"prequeue", "waiting", "called", "admitted", "paused"},
             texts=names,
-            **({"receipt": "", "facts": "", "fields": (), "reason": ""} | dict(view)),
+            **({"receipt": "", "facts": "", "fields": (), "reason": "", "left": 0} | dict(view)),
         )
 
 
 async def _nothing() -> None:
     """Read no more: the form has said which step, and that was all."""
+
+
+async def _seen(left: int | None) -> int | None:
+    return left
 
 
 def _pace(state: str) -> float:

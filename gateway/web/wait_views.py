@@ -145,8 +145,9 @@ def _turn(place: Mapping[str, Any], texts: Texts, says: Speech) -> View:
     text = texts["admitted.text"].format(
         t=until[11:16].replace(":", says.colon), m=max(0, -(-left_s // 60))
     )
-    buttons = BUTTONS["admitted"] if place["extensions_left"] else ["leave"]
-    return {"lines": [text, texts["admitted.more"]], "buttons": list(buttons)}
+    left = place["extensions_left"]
+    buttons = BUTTONS["admitted"] if left else ["leave"]
+    return {"lines": [text, texts["admitted.more"]], "buttons": list(buttons), "left": left}
 
 
 def _seconds_between(earlier: str, later: str) -> int:

@@ -71,7 +71,7 @@ class VirtualScripts:
 
     def tick(self, now_us: int, seen: Sequence[int] = ()) -> Any:
         """Tick at ``now_us``, which is what the caller's own clock shows, too."""
-        return self.run("tick", now_us, [now_us, *seen])
+        return self.run("tick", now_us, [now_us, "", *seen])
 
     def _load(self, name: str) -> str:
         text = load(name).text

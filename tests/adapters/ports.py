@@ -41,6 +41,8 @@ class Script:
 class ScriptedRoom(Script):
     """A ``RoomPort``."""
 
+    seen = -1  # extensions, by the last one who wanted another
+
     async def create(self, wave: Wave) -> bool:
         return bool(self.play("create"))
 
@@ -68,7 +70,10 @@ class ScriptedRoom(Script):
         answer: bytes = self.play("left")
         return answer
 
-    async def extend(self, wave: Wave, number: int, serial: int) -> int | ExtensionRefused:
+    async def extend(
+        self, wave: Wave, number: int, serial: int, seen: int
+    ) -> int | ExtensionRefused:
+        self.seen = seen
         answer: int | ExtensionRefused = self.play("extend")
         return answer
 

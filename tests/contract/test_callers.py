@@ -107,7 +107,9 @@ class Caller(threading.Thread):
             self.told.given_back += self.script("leave", number, number) == ["left"]
 
     def tick(self, turn: int) -> None:
-        self.told.outstanding.append(self.script("tick", time.time_ns() // 1_000, *range(150))[16])
+        self.told.outstanding.append(
+            self.script("tick", time.time_ns() // 1_000, "", *range(150))[16]
+        )
 
     def accept(self, turn: int) -> None:
         if not self.held:

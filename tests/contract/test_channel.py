@@ -88,7 +88,7 @@ async def test_scripts_run_where_no_descriptor_is_left(faulty: tuple[Channel, Fa
     channel, _ = faulty
     keys = room_keys("gw", "none", "none")
     with pytest.raises(RoomMissingError):
-        await channel.run("tick", keys, ["", 0])
+        await channel.run("tick", keys, ["", 0, ""])
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
     try:

@@ -23,6 +23,7 @@ from gateway.ports import (
     Claimed,
     Ended,
     Ending,
+    ExtensionRefused,
     Joined,
     NotOpen,
     PolicyRevision,
@@ -244,6 +245,19 @@ async def test_a_recovery_that_begins_again_skips_no_more_and_forgets_nothing(
     await rooms.close()
 
 
+async def test_an_extension_whose_answer_was_lost_is_repeated_without_using_up_another(
+    redis_ports: Adapters,
+) -> None:
+    wave, rooms = a_wave(), redis_ports.rooms
+    [held] = await admitted(redis_ports, wave, 1)
+    once = await asyncio.gather(*(rooms.extend(wave, 0, held.serial, 0) for _ in range(3)))
+    assert once == [once[0]] * 3
+    twice = await rooms.extend(wave, 0, held.serial, 1)
+    assert (await rooms.look(wave, 0, 0)).extensions == 2
+    assert twice == await rooms.extend(wave, 0, held.serial, 1)
+    assert await rooms.extend(wave, 0, held.serial, 2) is ExtensionRefused.EXHAUSTED
+
+
 async def test_a_closed_wave_takes_nobody(redis_ports: Adapters) -> None:
     wave = a_wave(closes_us=0)
     await redis_ports.rooms.create(wave)
@@ -331,6 +345,28 @@ async def test_a_wave_closes_when_the_policy_says_and_stays_closed(redis_ports: 
     assert isinstance(
         await redis_ports.policies.change(wave, 3, told, {"who": "me"}), PolicyRevision
     )
+
+
+async def test_i_25_a_room_keeps_the_commitment_it_was_made_with_also_when_it_is_put_back(
+    redis_ports: Adapters, valkey_socket: Path
+) -> None:
+    wave, url = a_wave(), f"unix://{valkey_socket}"
+    ours = RedisRooms(url, "t", commitment=lambda _: "a" * 64)
+    theirs = RedisRooms(url, "t", commitment=lambda _: "b" * 64)
+    await ours.create(wave)
+    assert (await theirs.tick(wave, [])).commitment == "a" * 64
+    known = take(await ours.tick(wave, []), POLICY)
+    await ours._ticks.command("DEL", room_keys("t", wave.programme_id, wave.id)[0])
+    recovery = RedisRecovery(url, "t", Fences())
+    await recovery.restore(wave, known)
+    assert (await theirs.tick(wave, [])).commitment == "a" * 64
+    unknown = a_wave()
+    await redis_ports.rooms.create(unknown)  # made before rooms kept it
+    assert (await redis_ports.rooms.tick(unknown, [])).commitment == ""
+    assert (await theirs.tick(unknown, [])).commitment == "b" * 64
+    assert (await ours.tick(unknown, [])).commitment == "b" * 64
+    for adapter in (ours, theirs, recovery):
+        await adapter.close()
 
 
 async def test_a_wave_stands_while_no_process_confirms_the_clock_and_moves_with_the_first_that_does(

@@ -38,7 +38,7 @@ class Pair:
 
     def tick(self, seen: list[int] | None = None) -> Any:
         ours = tick(self.room, self.now_us, self.now_us, seen or [])
-        theirs = self.run("tick", self.now_us, *(seen or []))
+        theirs = self.run("tick", self.now_us, "", *(seen or []))
         values = [getattr(ours, name) for name in ours.__slots__]
         assert [v.decode() if isinstance(v, bytes) else v for v in theirs] == values
         return ours

@@ -85,18 +85,23 @@ class RoomMachine(RuleBasedStateMachine):
     @rule(
         seen=st.lists(positions, max_size=12), processes=st.integers(1, 3),
         apart_us=st.sampled_from([0, 0, 0, 4 * SECOND_US, -DAY_US, HOUR_US]),
+        commitment=st.sampled_from(["", "own", "another"]),
     )  # fmt: skip
-    def tick(self, seen: list[int], processes: int = 1, apart_us: int = 0) -> None:
+    def tick(
+        self, seen: list[int], processes: int = 1, apart_us: int = 0, commitment: str = ""
+    ) -> None:
         """Tick from several processes at once: the room is none the richer for it."""
         self.model.history.append("tick")
         levels, wall_us = set(), self.now_us + apart_us
         for _ in range(processes):
-            snapshot = room.tick(self.room, self.now_us, wall_us, seen)
+            snapshot = room.tick(self.room, self.now_us, wall_us, seen, commitment)
             levels.add(self.room.level)
             self.model.stepped(self.now_us, self.room, wall_us)
-            self.model.ticked(self.room, snapshot)
+            self.model.ticked(self.room, snapshot, commitment)
             self.mirror(
-                "tick", [wall_us, *seen], [getattr(snapshot, name) for name in snapshot.__slots__]
+                "tick",
+                [wall_us, commitment, *seen],
+                [getattr(snapshot, name) for name in snapshot.__slots__],
             )
         self.model.expect("I-18", len(levels) == 1, f"{processes} processes refill {levels}")
         self.seen = [*self.seen[:1], snapshot]
@@ -165,15 +170,17 @@ class RoomMachine(RuleBasedStateMachine):
         self.mirror("leave", [number, -1 if place is None else place], [answer.word])
 
     @precondition(lambda self: self.room.passes)
-    @rule(data=st.data(), off=st.integers(0, 1))
-    def extend_any(self, data: st.DataObject, off: int) -> None:
-        self.extend(data.draw(st.sampled_from(sorted(self.room.passes))), off)
+    @rule(data=st.data(), off=st.integers(0, 1), lost=st.integers(0, 1))
+    def extend_any(self, data: st.DataObject, off: int, lost: int) -> None:
+        self.extend(data.draw(st.sampled_from(sorted(self.room.passes))), off, lost)
 
-    def extend(self, number: int, off: int = 0) -> None:
-        serial = self.serial(number) + off
-        answer = passes.extend(self.room, number, serial)
-        self.model.extended(number, serial, answer)
-        self.mirror("extend", [number, serial], [[answer.word, answer.instant_us]])
+    def extend(self, number: int, off: int = 0, lost: int = 0) -> None:
+        """Extend a pass whose holder has not seen the last ``lost`` answers."""
+        serial, held = self.serial(number) + off, self.model.held.get(number)
+        seen = max(0, held.extensions - lost) if held else 0
+        answer = passes.extend(self.room, number, serial, seen)
+        self.model.extended(number, serial, seen, answer)
+        self.mirror("extend", [number, serial, seen], [[answer.word, answer.instant_us]])
 
     def serial(self, number: int) -> int:
         """Return the serial of this visitor's pass, outstanding or spent; 0 without one."""

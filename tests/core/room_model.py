@@ -53,6 +53,7 @@ class Model:
         self.usable_us = 0  # true time in which the room could accept; never less than its clock
         self.wave_us = 0  # the same in clamped steps, exactly
         self.furthest_us = self.agreed_us = 0
+        self.commitment = ""  # the first that was told
         self.tokens, self.tokens_empty = policy.burst * TOKEN, 0  # I-16; I-21: empty at the start
 
     def expect(self, promise: str, holds: object, detail: object = "") -> None:
@@ -120,10 +121,12 @@ class Model:
             self.numbers.add(answer.serial)
             self.issued += 1
 
-    def ticked(self, room: Room, snapshot: Snapshot) -> None:
+    def ticked(self, room: Room, snapshot: Snapshot, commitment: str) -> None:
         """Judge what a tick did to ``called`` and to the passes."""
         self.expect("I-26", snapshot.called >= self.called, "called went back")
         self.called = max(self.called, snapshot.called)
+        self.commitment = self.commitment or commitment
+        self.expect("I-25", snapshot.commitment == self.commitment, "another commitment")
         self.expect("F-19", snapshot.furthest_us == self.furthest_us, "the clock if never set back")
         for number in sorted(self.held.keys() - room.passes.keys()):
             pass_ = self.held.pop(number)
@@ -198,11 +201,13 @@ class Model:
             self.held.pop(number, None)
             self.ended[number] = "left"
 
-    def extended(self, number: int, serial: int, answer: Answer) -> None:
-        """Judge an extension: twice at most, of an outstanding pass only."""
+    def extended(self, number: int, serial: int, seen: int, answer: Answer) -> None:
+        """Judge an extension: twice at most, of an outstanding pass only; a repeat lengthens nothing."""
         pass_ = self.held.get(number)
         if pass_ is None or pass_.serial != serial:
             wanted = "ended"
+        elif pass_.extensions > seen:
+            wanted = "extended"
         elif pass_.extensions == 2:
             wanted = "exhausted"
         else:

@@ -83,7 +83,8 @@ PRESENT = [0, 2, 3, *range(5, 17)]  # 1 stays away at first, 4 has left, 17 wait
 def opening(go: Guided) -> None:
     """Scheduled, gathering, drawn; nobody is admitted before, nor at once."""
     go.make(POLICY, 1, 3, 600)
-    go.tick([])
+    for commitment in ("", "own", "another", "own"):
+        go.tick([], commitment=commitment)
     go.apart(Phase.SCHEDULED)
     go.join(1)
     go.claim([0])
@@ -164,8 +165,8 @@ def registrations(go: Guided) -> None:
     go.see(go.outstanding() == {2})
     go.settle("recorded")
     go.change(intake_cap=20)
-    for off in (0, 0, 0, 1):
-        go.extend(go.number(2), off)
+    for off, lost in ((0, 0), (0, 1), (0, 0), (0, 1), (0, 0), (1, 0)):
+        go.extend(go.number(2), off, lost)
     go.extend(go.number(11))
 
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.ports import Ended, Ending, PolicyRevision, PortError
+from gateway.ports import Ended, Ending, PolicyRevision, PortError, PortUnavailableError
 from gateway.services.admission import Ticker
 from gateway.services.front_door import FrontDoor
+from gateway.services.overview import misfit
 from gateway.services.rooms import LEFT_EVERY_S, LiveRoom, Rooms
 from tests.adapters.policy import MemoryPolicies
 from tests.adapters.ports import ScriptedRoom
@@ -55,6 +56,27 @@ async def test_who_left_is_asked_for_once_a_second_however_many_leave() -> None:
     world.now_s += LEFT_EVERY_S
     await world.tick(ended=6)
     assert world.port.asked.count("left") == 2, "nobody left since"
+
+
+async def test_i_25_a_process_with_another_draw_key_tells_nobody_a_position(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nor does it give numbers to people whom it cannot tell how they stand."""
+    world = World()
+    for _ in range(2):
+        world.port.answers["tick"] = replace(OPEN, commitment="0" * 64)
+        await world.ticker.tick(world.room)
+    assert capsys.readouterr().out.count("this draw.key is not the wave's") == 1
+    assert world.room.revision == OPEN.revision, "it is not behind as well"
+    assert world.room.position(0) is None
+    for tell in (world.room.current, world.room.moment):
+        with pytest.raises(PortUnavailableError):
+            tell()
+    reason = f"{world.room.wave.id}: its draw is bound to another draw.key than this process has"
+    assert misfit(world.room) == reason
+    world.port.answers["tick"] = replace(OPEN, commitment=world.room.commitment())
+    await world.ticker.tick(world.room)
+    assert (misfit(world.room), world.room.position(0)) == (None, 0)
 
 
 @pytest.mark.parametrize("known", [b"", b"\x00\x00\x00\x00"])

@@ -71,6 +71,13 @@ def test_of_a_room_that_is_being_put_back_a_process_tells_what_it_saw_before(
     assert told()["issued"] == OPEN.issued + MARGIN
 
 
+def test_i_25_a_process_with_another_draw_key_is_not_ready(house: OperatorsHouse) -> None:
+    seen(house, commitment="0" * 64)
+    readiness = house.operations.readiness()
+    assert (readiness.ready, readiness.accepting) == (False, False)
+    assert "bound to another draw.key" in readiness.reasons[0]
+
+
 def test_a_draining_or_unfit_process_is_not_ready(house: OperatorsHouse) -> None:
     house.condition.draining = True
     readiness = house.operations.readiness()

@@ -98,6 +98,7 @@ OPEN = Snapshot(
     oldest_us=0,
     form_us=0,
     beacon="",
+    commitment="",
 )
 
 

@@ -313,6 +313,32 @@ async def test_j_15_extensions_end(
     assert (answer.status, answer.code) == (status, code)
 
 
+@pytest.mark.parametrize(
+    ("query", "seen"),
+    [("?extensions_left=2", 0), ("?extensions_left=1", 1), ("", 1), ("?extensions_left=x", 1)],
+)
+async def test_i_12_an_extension_says_which_it_is_so_that_a_lost_answer_costs_none(
+    site: Site, house: House, query: str, seen: int
+) -> None:
+    house.room.answers["look"] = Standing("admitted", 1, NOW_US + 10 * MINUTE_US, 1)
+    path = f"{WAVE}/pass/extension{query}"
+    extended = await ask(site, request(path, "POST", Authorization=f"Bearer {house.pass_()}"))
+    assert (extended.status, house.room.seen) == (200, seen)
+
+
+async def test_i_25_with_another_draw_key_nobody_joins_and_nobody_is_told_a_place(
+    site: Site, house: House
+) -> None:
+    house.see(OPEN, commitment="0" * 64)
+    answers = [
+        await join(site),
+        await place(site, house.ticket()),
+        await claim(site, house.ticket()),
+    ]
+    assert {(answer.status, answer.code) for answer in answers} == {(503, "redis-unavailable")}
+    assert not {"join", "claim"} & set(house.room.asked)
+
+
 # --- registration -----------------------------------------------------------------------------------
 
 

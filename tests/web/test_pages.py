@@ -299,6 +299,20 @@ async def test_what_is_asked_too_often_says_in_words_when_it_goes_on(
     assert "429" not in text
 
 
+async def test_an_extension_without_script_says_which_it_is(
+    client: Client, a_house: house.House
+) -> None:
+    """I-12: a form sent twice, or sent again, uses up one."""
+    turn = Standing("admitted", 1, house.NOW_US + 600_000_000, extensions=1)
+    a_house.room.answers["look"] = turn
+    cookies = {"ticket.wave-1": a_house.ticket(5), "pass.wave-1": a_house.pass_(5)}
+    page = await client.get("/waves/wave-1/wait?lang=en", cookies=cookies)
+    assert '<input type="hidden" name="extensions_left" value="1">' in await page.text()
+    data = {"action": "extend", "extensions_left": "2"}
+    await client.post("/waves/wave-1/wait", data=data, cookies=cookies, allow_redirects=False)
+    assert a_house.room.seen == 0
+
+
 async def test_errors_of_the_form_without_script_stand_beside_their_fields(
     client: Client, a_house: house.House
 ) -> None:

@@ -7,7 +7,7 @@
 -- ARGV[6]  policy document, JSON
 -- ARGV[7…] name, value, …  the policy's numbers (rate_milli_per_s, burst, form_cap, quota, pass_ttl_us,
 --          check_in_us, intake_cap, intake_age_us, autopilot, floor_milli_per_s, paused, joins_paused,
---          closing_us) and its beacon
+--          closing_us), its beacon, and the commitment of the draw
 -- returns  1 made, 0 there already
 -- O(1).
 

@@ -1,11 +1,13 @@
 -- tick: note who checked in, put expired passes back, move `called`; say how the room stands.
 --
 -- ARGV[2]   the caller's own clock, us: where it is far from the server's, no phase is moved by time
--- ARGV[3…]  positions that checked in since the caller's last tick, each >= 0; those called meanwhile are
+-- ARGV[3]   the draw's commitment as the caller knows it, 64 hex digits; '': it does not. A room keeps its first
+-- ARGV[4…]  positions that checked in since the caller's last tick, each >= 0; those called meanwhile are
 --           passed over, for they may have claimed: `claim` notes them
 -- returns   {epoch, phase, now_us, agreed_us, furthest_us, clock_us, prequeue_at_us, opens_at_us, closes_at_us, revision,
 --            issued, cohort, called, near, stock, admitted, outstanding, accepted, recorded, ended, backlog,
---            missing, rate_milli_per_s (in force), oldest_us, form_us, beacon}
+--            missing, rate_milli_per_s (in force), oldest_us, form_us, beacon,
+--            commitment}
 -- O(check-ins + expired passes (<= 500) + log window); BITCOUNT reads 1 bit per position below `called`.
 -- Twin of core/room.tick.
 
@@ -104,7 +106,7 @@ if math.abs(now_us - tonumber(ARGV[2])) <= APART_US_MAX then
     room.agreed_us = now_us
 end
 step(room)
-for index = 3, #ARGV do
+for index = 4, #ARGV do
     local position = tonumber(ARGV[index])
     if position >= room.called then
         mark_present(room, position)
@@ -121,6 +123,11 @@ if room.phase == 'open' and not is_frozen(room) then
     end
 end
 save_room(room)
+local beacon, commitment = unpack(redis.call('HMGET', ROOM, 'beacon', 'commitment'))
+if not commitment and ARGV[3] ~= '' then -- made before rooms kept it
+    redis.call('HSET', ROOM, 'commitment', ARGV[3])
+    commitment = ARGV[3]
+end
 local phase = room.phase
 if room.paused == 1 and (phase == 'open' or phase == 'prequeue') then
     phase = 'paused'
@@ -129,4 +136,4 @@ return { room.epoch, phase, room.last_us, room.agreed_us, room.furthest_us, room
     room.opens_at_us, room.closes_at_us, room.revision, room.issued, room.cohort, room.called, room.near,
     count(PRESENT, 0, room.called), room.admitted, room.outstanding, room.accepted, room.recorded,
     room.ended, room.backlog, room.missing, rate_in_force(room), room.oldest_us, room.form_us,
-    redis.call('HGET', ROOM, 'beacon') }
+    beacon, commitment or '' }

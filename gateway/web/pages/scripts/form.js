@@ -106,8 +106,8 @@ if (restore() || form.querySelector('[aria-invalid]')) { unfold(); } else {
 each(help);
 if ($('extend')) {
   press($('extend'), function () {
-    return call('POST', api + 'pass/extension').then(function (a) {
-      if (a.status === 200) { P.until = a.data.expires_at; warned = 99; minutes(); }
+    return call('POST', api + 'pass/extension?extensions_left=' + P.left).then(function (a) {
+      if (a.status === 200) { P.left -= 1; P.until = a.data.expires_at; warned = 99; minutes(); }
       else { fail(a.data.title + '. ' + a.data.detail); $('extend').hidden = true; }
     });
   });
