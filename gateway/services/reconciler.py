@@ -33,7 +33,7 @@ class TailPort(Protocol):
     """Entries the store says it has, kept until they were read back. When it is down: they wait."""
 
     async def settled(self, wave: Wave, count: int, age_s: float) -> Sequence[IntakeEntry]:
-        """Return the oldest that were settled ``age_s`` ago or before; ``entry_id`` is their own here."""
+        """Return the oldest that this process has known for ``age_s``; ``entry_id`` is their own here."""
 
     async def confirm(self, wave: Wave, verdicts: Mapping[str, bool]) -> int:
         """Let go of those that stand, queue the others again, by id; answer how many were queued."""
