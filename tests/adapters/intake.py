@@ -71,11 +71,16 @@ class MemoryIntake:
     def is_empty(self) -> bool:
         return not any(stream.entries for stream in self.streams.values())
 
-    def append(self, wave: Wave, receipt: str, person: bytes, payload: bytes) -> IntakeEntry:
+    def append(
+        self, wave: Wave, receipt: str, person: bytes, payload: bytes, content: bytes = b""
+    ) -> IntakeEntry:
         """Put one accepted registration into the stream, whatever the rules say of it."""
         self._serial += 1
         entry_id, now_us = f"{self._serial}-0", loop_us()
-        entry = IntakeEntry(entry_id, wave.id, wave.programme_id, receipt, person, payload, now_us)
+        entry = IntakeEntry(
+            *(entry_id, wave.id, wave.programme_id, receipt, person, payload, now_us),
+            content=content,
+        )
         stream = self.stream(wave)
         stream.entries[entry_id] = entry
         stream.unread.append(entry_id)
@@ -95,7 +100,7 @@ class MemoryIntake:
             by_pass = pass_ in self._spent
             return Refusal.PASS_USED if by_pass else Refusal.ALREADY_REGISTERED
         if first is registration:
-            self.append(wave, first.receipt, first.person, first.payload)
+            self.append(wave, first.receipt, first.person, first.payload, first.content)
         self._spent[pass_] = self._persons[person] = first
         return Accepted(first.receipt, self.records[first.receipt].received_at_us)
 
