@@ -1,7 +1,7 @@
 """What is kept of settled entries: the tail and the dead letters in Redis. Round trips: one or two each."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.core.programme import Wave
@@ -19,6 +19,7 @@ from gateway.redis.keys import key
 from gateway.redis.wave import WaveScripts
 
 REVIVED_MAX = 500  # by one call
+PAGE = 500
 
 
 class RedisTail:
@@ -73,6 +74,16 @@ class RedisTail:
         pairs = zip(flat[::2], flat[1::2], strict=True)
         records = [read_record(receipt.decode(), record) for receipt, record in pairs]
         return int(after), {record.receipt: record for record in records if record}
+
+    async def unfinished(self, wave: Wave) -> AsyncIterator[set[str]]:
+        """Yield the receipts of what is in the intake or among the dead letters, some at a time."""
+        for name in ("intake", "dead"):
+            after = "-"
+            while items := await self._command(
+                "XRANGE", self._key(wave, name), after, "+", "COUNT", PAGE
+            ):
+                yield {read_entry(wave, item).receipt for item in items}
+                after = f"({items[-1][0].decode()}"
 
     async def stocks(self, wave: Wave) -> Stocks:
         """Say how much is kept."""

@@ -72,6 +72,12 @@ def alarms(deliveries: Sequence[Mapping[str, Any]]) -> list[str]:
             for name, told in sweeps.items()
             if told["lost"]
         ),
+        *(
+            f"{name}: {told['astray']} acknowledged registrations are nowhere: not recorded, not in the"
+            " intake, no dead letter"
+            for name, told in sweeps.items()
+            if told.get("astray")  # a delivery of an older version tells none
+        ),
     ]
 
 

@@ -6,7 +6,7 @@ knows neither quota nor expiry: those are the room's, in ``core/passes``.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.core.programme import Wave
@@ -202,6 +202,13 @@ class MemoryIntake:
             every = [(r, record) for r, record in mine if record.wave_id.startswith(programme_id)]
             after = cursor + count
             return after if after < len(every) else 0, dict(every[cursor:after])
+
+    async def unfinished(self, wave: Wave) -> AsyncIterator[set[str]]:
+        """Yield the receipts of what is in the intake or among the dead letters."""
+        stream = self.stream(wave)
+        async with suffering(self.fault):
+            receipts = {entry.receipt for entry in stream.entries.values()}
+        yield receipts | {entry.receipt for entry, _ in stream.dead}
 
     async def stocks(self, wave: Wave) -> Stocks:
         """Say how much is kept."""

@@ -185,6 +185,16 @@ async def test_every_receipt_is_seen_by_its_pages(house: House) -> None:
     assert found == receipts
 
 
+async def test_what_waits_or_is_refused_is_told_by_its_receipts(house: House) -> None:
+    house.add(2)
+    await house.deliver("recorded")
+    dead, waiting = house.add(3), set[str]()
+    await house.deliver("rejected", "why")
+    waiting = set(house.add(4))
+    pages = [page async for page in house.tail.unfinished(house.wave)]
+    assert set().union(*pages) == {*dead, *waiting}
+
+
 @pytest.mark.parametrize("seed", range(5))
 async def test_scripts_and_the_intake_in_memory_lead_the_same_life(house: House, seed: int) -> None:
     """Accept, deliver with any outcome, read back, retry the dead: the same sets after every step."""
