@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from gateway.compose import Programmes, Redis, redis_adapters
+from gateway.core.form import content_digest
 from gateway.lifecycle import process_name, running, stop_on_signals, wall_clock_us
 from gateway.logs import configure
 from gateway.metrics import Metrics, metrics_directory
@@ -24,6 +25,7 @@ from gateway.services.reconciler import Reconciler
 from gateway.services.recovery import Keeper
 from gateway.settings import Settings
 from gateway.store_settings import sealed, store_of
+from gateway.stores.unaltered import UnalteredStore
 from gateway.watches import prepare_rooms, report_delivery, report_recovery, watch_loop
 
 
@@ -51,7 +53,7 @@ async def deliver(
         await prepare_rooms(keeper, told_to_stop)
         delivery = Delivery(
             intake,
-            store,
+            UnalteredStore(store, partial(content_digest, secrets.pepper)),
             waves,
             condition.process,
             max_per_s=settings.store.max_per_s,

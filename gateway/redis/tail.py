@@ -1,6 +1,7 @@
 """What is kept of settled entries: the tail and the dead letters in Redis. Round trips: one or two each."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.core.programme import Wave
@@ -18,22 +19,46 @@ from gateway.redis.keys import key
 from gateway.redis.wave import WaveScripts
 
 REVIVED_MAX = 500  # by one call
+PAGE = 500
 
 
 class RedisTail:
     """``TailPort`` and ``DeadLettersPort`` on one Redis or Valkey."""
 
-    def __init__(self, url: str, prefix: str) -> None:
+    def __init__(
+        self, url: str, prefix: str, *, now_s: Callable[[], float] = time.monotonic
+    ) -> None:
         self._prefix = prefix
         self._channel = Channel(url, deadline_s=2.0)
+        self._now_s = now_s
+        self._seen: dict[
+            str, list[tuple[tuple[int, ...], float]]
+        ] = {}  # last ids and when, by wave
 
     async def settled(self, wave: Wave, count: int, age_s: float) -> Sequence[IntakeEntry]:
-        """Return the oldest entries that were settled ``age_s`` ago or before."""
-        seconds, micros = await self._command("TIME")
-        latest_ms = int(seconds) * 1_000 + int(micros) // 1_000 - round(age_s * 1_000)
+        """Return the oldest entries that were there ``age_s`` ago, by our own clock.
+
+        The server's may be set back: what it names then is ahead of its time for as long as that.
+        """
         stream = self._key(wave, "settled")
-        items = await self._command("XRANGE", stream, "-", max(0, latest_ms), "COUNT", count)
+        newest = await self._command("XREVRANGE", stream, "+", "-", "COUNT", 1)
+        latest = self._old_enough(wave, newest[0][0], age_s) if newest else None
+        if latest is None:
+            return []
+        items = await self._command("XRANGE", stream, "-", latest, "COUNT", count)
         return [read_entry(wave, item) for item in items]
+
+    def _old_enough(self, wave: Wave, newest: bytes, age_s: float) -> str | None:
+        """Return the last id that was there ``age_s`` ago; None: there was none of this stream."""
+        now_s, id_ = self._now_s(), tuple(map(int, newest.split(b"-")))
+        seen = self._seen.setdefault(wave.id, [])
+        if seen and id_ < seen[-1][0]:  # Redis was emptied, or the newest were let go
+            seen.clear()
+        if not seen or id_ > seen[-1][0]:
+            seen.append((id_, now_s))
+        old = [each for each in seen if now_s - each[1] >= age_s]
+        del seen[: len(old) - 1]
+        return "-".join(map(str, old[-1][0])) if old else None
 
     async def confirm(self, wave: Wave, verdicts: Mapping[str, bool]) -> int:
         """Let go of those that stand, queue the others again."""
@@ -49,6 +74,16 @@ class RedisTail:
         pairs = zip(flat[::2], flat[1::2], strict=True)
         records = [read_record(receipt.decode(), record) for receipt, record in pairs]
         return int(after), {record.receipt: record for record in records if record}
+
+    async def unfinished(self, wave: Wave) -> AsyncIterator[set[str]]:
+        """Yield the receipts of what is in the intake or among the dead letters, some at a time."""
+        for name in ("intake", "dead"):
+            after = "-"
+            while items := await self._command(
+                "XRANGE", self._key(wave, name), after, "+", "COUNT", PAGE
+            ):
+                yield {read_entry(wave, item).receipt for item in items}
+                after = f"({items[-1][0].decode()}"
 
     async def stocks(self, wave: Wave) -> Stocks:
         """Say how much is kept."""

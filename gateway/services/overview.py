@@ -86,6 +86,12 @@ def alarms(rooms: Iterable[LiveRoom], deliveries: Sequence[Mapping[str, Any]]) -
             for name, told in sweeps.items()
             if told["lost"]
         ),
+        *(
+            f"{name}: {told['astray']} acknowledged registrations are nowhere: not recorded, not in the"
+            " intake, no dead letter"
+            for name, told in sweeps.items()
+            if told.get("astray")  # a delivery of an older version tells none
+        ),
     ]
 
 

@@ -3,12 +3,13 @@
 Two rounds. The *tail*: entries settled a few seconds ago are asked for; those that stand are let go, the
 others are queued again, for their payload is still there. The *sweep*: all receipts, a page at a time, so
 that the store is asked once a second; one that has no row any more can only be told. Whoever asks for it
-gets a whole sweep at once. Counts would let two mistakes hide each other: both compare sets of receipts.
+gets a whole sweep at once. What is said to wait, or to be refused, is looked for where it should be. Counts
+would let two mistakes hide each other: sets of receipts are compared.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -33,7 +34,7 @@ class TailPort(Protocol):
     """Entries the store says it has, kept until they were read back. When it is down: they wait."""
 
     async def settled(self, wave: Wave, count: int, age_s: float) -> Sequence[IntakeEntry]:
-        """Return the oldest that were settled ``age_s`` ago or before; ``entry_id`` is their own here."""
+        """Return the oldest that this process has known for ``age_s``; ``entry_id`` is their own here."""
 
     async def confirm(self, wave: Wave, verdicts: Mapping[str, bool]) -> int:
         """Let go of those that stand, queue the others again, by id; answer how many were queued."""
@@ -42,6 +43,9 @@ class TailPort(Protocol):
         self, programme_id: str, cursor: int, count: int
     ) -> tuple[int, Mapping[str, ReceiptRecord]]:
         """Return about ``count`` receipts and the next cursor; from 0 to 0 all are seen at least once."""
+
+    def unfinished(self, wave: Wave) -> AsyncIterator[set[str]]:
+        """Yield the receipts of what is in the intake or among the dead letters, some at a time."""
 
     async def stocks(self, wave: Wave) -> Stocks:
         """Say how much is kept."""
@@ -72,6 +76,7 @@ class Sweep:
     missing: int = 0  # of them
     cost_s: float = 0.0  # that the store was asked for
     lost: int = 0  # missing, by the last whole sweep
+    astray: int = 0  # neither recorded nor in the intake or the dead letters, by the last two
     whole: int = 0  # sweeps done
     asked: dict[str, int] = field(default_factory=dict)  # by wave: the last wish that was fulfilled
 
@@ -105,6 +110,8 @@ class Reconciler:
         self._now_us = now_us
         self._sweeps = {wave.programme_id: Sweep() for wave in waves}
         self._stocks: dict[str, Stocks] = {}
+        self._unfinished: dict[str, set[str]] = {}  # seen by the sweep under way, by programme
+        self._nowhere: dict[str, set[str]] = {}  # of those of the last whole sweep, by programme
 
     async def run(self, stop: asyncio.Event) -> None:
         """Reconcile until told to stop."""
@@ -161,8 +168,10 @@ class Reconciler:
         """Look one page up; return whether there are more."""
         if sweep.cursor == 0:
             sweep.begin()
+            self._unfinished[programme_id] = set()
         cursor, records = await self._tail.receipts(programme_id, sweep.cursor, PAGE)
         wanted = [receipt for receipt, record in records.items() if self._is_due(record)]
+        self._unfinished[programme_id] |= {r for r, each in records.items() if self._is_old(each)}
         began_us = self._now_us()
         standing = await self._store.standing(wanted) if wanted else set[str]()
         sweep.cursor = cursor
@@ -173,7 +182,22 @@ class Reconciler:
             if sweep.missing != sweep.lost:
                 self._witness.lost(programme_id, sweep.missing)
             sweep.lost = sweep.missing
+            await self._look_for_unfinished(programme_id, sweep)
         return cursor != 0
+
+    async def _look_for_unfinished(self, programme_id: str, sweep: Sweep) -> None:
+        """Count receipts that are nowhere, two sweeps in a row: what moves meanwhile is seen but once."""
+        sought = self._unfinished[programme_id]
+        for wave in self._waves if sought else ():
+            if wave.programme_id == programme_id:
+                async for receipts in self._tail.unfinished(wave):
+                    sought -= receipts
+        sweep.astray = len(sought & self._nowhere.get(programme_id, set()))
+        self._nowhere[programme_id] = sought
+
+    def _is_old(self, record: ReceiptRecord) -> bool:
+        age_us = self._now_us() - max(record.received_at_us, record.recorded_at_us)
+        return record.state in ("received", "rejected") and age_us > RECORDED_S * 1_000_000
 
     def _is_due(self, record: ReceiptRecord) -> bool:
         age_us = self._now_us() - record.recorded_at_us

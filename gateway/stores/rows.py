@@ -39,9 +39,10 @@ def misfit(row: IntakeEntry) -> str:
 async def put_fitting(
     rows: Sequence[IntakeEntry],
     put: Callable[[Sequence[IntakeEntry]], Awaitable[Sequence[RowOutcome]]],
+    reason_against: Callable[[IntakeEntry], str] = misfit,
 ) -> list[RowOutcome]:
     """Refuse the misfits, put the others, and return one outcome per row, in their order."""
-    reasons = [misfit(row) for row in rows]
+    reasons = [reason_against(row) for row in rows]
     fitting = [row for row, reason in zip(rows, reasons, strict=True) if not reason]
     outcomes = iter(await put(fitting) if fitting else ())
     return [

@@ -6,7 +6,7 @@ knows neither quota nor expiry: those are the room's, in ``core/passes``.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.core.programme import Wave
@@ -71,11 +71,16 @@ class MemoryIntake:
     def is_empty(self) -> bool:
         return not any(stream.entries for stream in self.streams.values())
 
-    def append(self, wave: Wave, receipt: str, person: bytes, payload: bytes) -> IntakeEntry:
+    def append(
+        self, wave: Wave, receipt: str, person: bytes, payload: bytes, content: bytes = b""
+    ) -> IntakeEntry:
         """Put one accepted registration into the stream, whatever the rules say of it."""
         self._serial += 1
         entry_id, now_us = f"{self._serial}-0", loop_us()
-        entry = IntakeEntry(entry_id, wave.id, wave.programme_id, receipt, person, payload, now_us)
+        entry = IntakeEntry(
+            *(entry_id, wave.id, wave.programme_id, receipt, person, payload, now_us),
+            content=content,
+        )
         stream = self.stream(wave)
         stream.entries[entry_id] = entry
         stream.unread.append(entry_id)
@@ -95,7 +100,7 @@ class MemoryIntake:
             by_pass = pass_ in self._spent
             return Refusal.PASS_USED if by_pass else Refusal.ALREADY_REGISTERED
         if first is registration:
-            self.append(wave, first.receipt, first.person, first.payload)
+            self.append(wave, first.receipt, first.person, first.payload, first.content)
         self._spent[pass_] = self._persons[person] = first
         return Accepted(first.receipt, self.records[first.receipt].received_at_us)
 
@@ -197,6 +202,13 @@ class MemoryIntake:
             every = [(r, record) for r, record in mine if record.wave_id.startswith(programme_id)]
             after = cursor + count
             return after if after < len(every) else 0, dict(every[cursor:after])
+
+    async def unfinished(self, wave: Wave) -> AsyncIterator[set[str]]:
+        """Yield the receipts of what is in the intake or among the dead letters."""
+        stream = self.stream(wave)
+        async with suffering(self.fault):
+            receipts = {entry.receipt for entry in stream.entries.values()}
+        yield receipts | {entry.receipt for entry, _ in stream.dead}
 
     async def stocks(self, wave: Wave) -> Stocks:
         """Say how much is kept."""

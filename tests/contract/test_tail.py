@@ -90,6 +90,44 @@ async def test_what_is_recorded_is_kept_until_it_was_read_back(house: House) -> 
     assert (await house.rooms.tick(house.wave, [])).recorded == 2
 
 
+async def test_f_18_what_is_old_enough_is_told_by_our_own_clock(
+    house: House, valkey_socket: Path
+) -> None:
+    """Redis may be set back by an hour: its ids go on from where they were, ahead of its clock."""
+    now_s = [1_000.0]
+    tail = RedisTail(f"unix://{valkey_socket}", "tail", now_s=lambda: now_s[0])
+    house.server.xadd(house.key("settled"), {"receipt": "R0"}, id=f"{2**42}-0")
+    house.add(1)
+    await house.deliver("recorded")
+    told = []
+    for step_s in (0.0, 4.9, 0.1, 5.0):
+        now_s[0] += step_s
+        if now_s[0] == 1_005.0:  # 5 s after the first look: what comes now is not old enough
+            house.add(1)
+            await house.deliver("recorded")
+        told.append(len(await tail.settled(house.wave, 10, 5.0)))
+    assert told == [0, 0, 2, 3]
+    await tail.close()
+
+
+async def test_a_stream_that_begins_anew_is_as_young_as_it_is(
+    house: House, valkey_socket: Path
+) -> None:
+    now_s = [1_000.0]
+    tail = RedisTail(f"unix://{valkey_socket}", "tail", now_s=lambda: now_s[0])
+    house.server.xadd(house.key("settled"), {"receipt": "R0"}, id=f"{2**42}-0")
+    told = []
+    for step_s in (0.0, 5.0, 5.0):
+        now_s[0] += step_s
+        told.append(len(await tail.settled(house.wave, 10, 5.0)))
+        if step_s == 0.0:
+            house.server.delete(house.key("settled"))
+            house.add(1)
+            await house.deliver("recorded")
+    assert told == [0, 0, 1]
+    await tail.close()
+
+
 async def test_duplicates_and_refusals_are_not_read_back(house: House) -> None:
     house.add(1)
     await house.deliver("duplicate")
@@ -145,6 +183,16 @@ async def test_every_receipt_is_seen_by_its_pages(house: House) -> None:
         if cursor == 0:
             break
     assert found == receipts
+
+
+async def test_what_waits_or_is_refused_is_told_by_its_receipts(house: House) -> None:
+    house.add(2)
+    await house.deliver("recorded")
+    dead, waiting = house.add(3), set[str]()
+    await house.deliver("rejected", "why")
+    waiting = set(house.add(4))
+    pages = [page async for page in house.tail.unfinished(house.wave)]
+    assert set().union(*pages) == {*dead, *waiting}
 
 
 @pytest.mark.parametrize("seed", range(5))

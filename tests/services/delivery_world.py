@@ -6,17 +6,22 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from gateway.core.breaker import Circuit
+from gateway.core.form import content_digest
 from gateway.core.policy import Policy
 from gateway.core.programme import Moment, Wave
 from gateway.ports import IntakeEntry, Recording
 from gateway.services.delivery import Delivery
 from gateway.services.delivery_meter import Failure
 from gateway.stores.memory import MemoryStore
+from gateway.stores.unaltered import UnalteredStore
 from tests.adapters.intake import MemoryIntake, loop_us
 from tests.adapters.store import FaultyStore
+
+content = partial(content_digest, b"pepper")
 
 
 def wave(programme_id: str, ordinal: int) -> Wave:
@@ -68,7 +73,7 @@ class World:
     def delivery(self, consumer: str = "one", kind: Callable[..., Delivery] = Delivery) -> Delivery:
         return kind(
             self.intake,
-            self.store,
+            UnalteredStore(self.store, content),
             WAVES,
             consumer,
             meter=self.meter,
@@ -91,7 +96,7 @@ class World:
         serial = len(self.accepted)
         person_bytes = (serial + 1_000_000 if person is None else person).to_bytes(32, "big")
         form = payload or b'{"name":"%d"}' % serial
-        entry = self.intake.append(where, f"R{serial:06}", person_bytes, form)
+        entry = self.intake.append(where, f"R{serial:06}", person_bytes, form, content(form))
         self.accepted.append(entry)
         return entry
 

@@ -19,6 +19,7 @@ from gateway.services.delivery import Delivery
 from gateway.services.delivery_lanes import IDLE_MS
 from gateway.services.delivery_meter import Failure
 from gateway.stores.memory import MemoryStore
+from gateway.stores.unaltered import UnalteredStore
 from tests.adapters import virtual_time
 from tests.adapters.faults import HANG_S, Fault
 from tests.adapters.intake import loop_us
@@ -475,6 +476,34 @@ def test_no_row_is_given_up_while_only_the_probe_of_a_store_answers() -> None:
     world = virtual_time.run(life())
     assert wrongs(world) == []
     assert len(world.rows.rows) == 20
+
+
+async def _swapped_forms() -> World:
+    """Let the forms of two registrations be swapped in the intake, and one digest be lost."""
+    world = World()
+    world.fill(WAVES[0], 10)
+    entries = world.intake.stream(WAVES[0]).entries
+    two, seven, nine = (world.accepted[place] for place in (2, 7, 9))
+    entries[two.entry_id] = replace(two, payload=seven.payload)
+    entries[seven.entry_id] = replace(seven, payload=two.payload)
+    entries[nine.entry_id] = replace(nine, content=b"")
+    async with world.delivering():
+        await world.quiet()
+    return world
+
+
+def test_i_6_forms_that_were_swapped_on_their_way_are_not_recorded() -> None:
+    world = virtual_time.run(_swapped_forms())
+    assert wrongs(world) == []
+    dead = {entry.receipt: reason for entry, reason in world.intake.stream(WAVES[0]).dead}
+    assert dead == dict.fromkeys(("R000002", "R000007", "R000009"), "content-altered")
+    assert len(world.rows.rows) == 7
+
+
+def test_i_6_a_digest_that_is_never_checked_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(UnalteredStore, "_altered", lambda _self, _row: "")
+    found = wrongs(virtual_time.run(_swapped_forms()))
+    assert found == ["R000002 was changed on its way", "R000007 was changed on its way"]
 
 
 @pytest.mark.parametrize("is_raising", [False, True], ids=["refused", "raising"])

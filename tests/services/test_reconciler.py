@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from gateway.ports import Stocks
+from gateway.services.overview import alarms
 from gateway.services.reconciler import RECORDED_S, Reconciler
 from tests.adapters import virtual_time
 from tests.adapters.faults import Fault
@@ -109,6 +110,34 @@ def test_what_cannot_be_queued_again_is_told(asked: bool) -> None:
     assert witness.missing == {"prakerja": 1}
     assert reconciler.told()["sweeps"]["prakerja"]["lost"] == 1
     assert "R000" not in str(reconciler.told()), "no receipt leaves it"
+
+
+async def _astray(lose: bool) -> Reconciler:
+    """Keep a misfit among the dead letters and one that waits; lose both where told to."""
+    world = World(reclaim_idle_s=3.0)
+    world.fill(WAVES[0], 20)
+    world.add(WAVES[0], payload=b"[]")
+    async with reconciling(world, Witness()) as reconciler:
+        async with world.delivering():
+            await world.quiet()
+        world.fill(WAVES[1], 1)
+        await asyncio.sleep(RECORDED_S + 10.0)
+        assert reconciler.told()["sweeps"]["prakerja"]["astray"] == 0
+        if lose:
+            world.intake.stream(WAVES[0]).dead.clear()
+            world.intake.stream(WAVES[1]).entries.clear()
+        await asyncio.sleep(10.0)
+    return reconciler
+
+
+@pytest.mark.parametrize(("lose", "astray"), [(False, 0), (True, 2)])
+def test_i_5_what_is_told_to_wait_or_to_be_refused_and_is_nowhere_is_told(
+    lose: bool, astray: int
+) -> None:
+    told = virtual_time.run(_astray(lose)).told()
+    assert told["sweeps"]["prakerja"]["astray"] == astray
+    assert len(alarms([{"reconciler": {"waves": {}, "sweeps": told["sweeps"]}}])) == (astray > 0)
+    assert "R000" not in str(told)
 
 
 def test_a_wish_in_a_room_made_anew_is_fulfilled_though_it_be_a_smaller_one() -> None:
