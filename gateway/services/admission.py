@@ -148,8 +148,7 @@ class Admission:
         first answer. For others, nothing but the call to the room is safe to repeat.
         """
         if left is None:
-            position = room.position(held.number)
-            standing = await self._port.look(room.wave, held.number, position)
+            standing = await self._port.look(room.wave, held.number)
             seen = standing.extensions
         else:
             seen = EXTENSIONS_MAX - left

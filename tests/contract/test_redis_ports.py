@@ -253,7 +253,7 @@ async def test_an_extension_whose_answer_was_lost_is_repeated_without_using_up_a
     once = await asyncio.gather(*(rooms.extend(wave, 0, held.serial, 0) for _ in range(3)))
     assert once == [once[0]] * 3
     twice = await rooms.extend(wave, 0, held.serial, 1)
-    assert (await rooms.look(wave, 0, 0)).extensions == 2
+    assert (await rooms.look(wave, 0)).extensions == 2
     assert twice == await rooms.extend(wave, 0, held.serial, 1)
     assert await rooms.extend(wave, 0, held.serial, 2) is ExtensionRefused.EXHAUSTED
 

@@ -136,7 +136,9 @@ def test_i_5_what_is_told_to_wait_or_to_be_refused_and_is_nowhere_is_told(
 ) -> None:
     told = virtual_time.run(_astray(lose)).told()
     assert told["sweeps"]["prakerja"]["astray"] == astray
-    assert len(alarms([{"reconciler": {"waves": {}, "sweeps": told["sweeps"]}}])) == (astray > 0)
+    assert len(alarms([], [{"reconciler": {"waves": {}, "sweeps": told["sweeps"]}}])) == (
+        astray > 0
+    )
     assert "R000" not in str(told)
 
 
