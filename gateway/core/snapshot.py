@@ -7,6 +7,8 @@ in memory. Boards, places and polls are computed from it without asking Redis.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.core.clock import agree
+
 
 class Phase(StrEnum):
     """Where a wave stands, as pages and boards say it."""
@@ -56,6 +58,11 @@ class Snapshot:
     def unconfirmed_us(self) -> int:
         """How far the server's clock is from the last instant that a process's own has agreed with."""
         return abs(self.now_us - self.agreed_us)
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether a process's own clock agrees; else nothing opens or closes by time."""
+        return agree(self.now_us, self.agreed_us)
 
     @property
     def opened(self) -> bool:

@@ -130,17 +130,15 @@ class PolicyDesk:
         base = await self._policies.read(room.wave)
         if base.revision != revision:
             return Stale(base.revision)
-        records = await self._policies.audit(room.wave, UNDO_COUNT)
         steps = [
             (int(record["revision"]), {name: pair[0] for name, pair in changes.items()})
-            for record in records
+            for record in await self._policies.audit(room.wave, UNDO_COUNT)
             if "refused" not in record and (changes := json.loads(record.get("changes", "{}")))
         ]
         policy = walk_back(base.policy, steps, to)
         if isinstance(policy, Unknown):
             return policy
-        wish = Wish(dry_run=dry_run)
-        answer = await self._make(room, base, policy, wish, by, undo_to=to)
+        answer = await self._make(room, base, policy, Wish(dry_run=dry_run), by, undo_to=to)
         assert not isinstance(answer, Unconfirmed)
         return answer
 
@@ -226,5 +224,7 @@ class PolicyDesk:
 
 def _closing(room: LiveRoom, old: Policy, new: Policy, wish: Wish) -> Violation | None:
     seen, now_us = room.current(), room.now_us()
+    if not seen.is_confirmed:
+        return Violation("/closes_at", "closing", "must wait: the clock of Redis is not confirmed")
     before_us, after_us = (each.closes_us(seen.closes_at_us) for each in (old, new))
     return closing_violation(before_us, after_us, seen.phase, now_us=now_us, for_s=wish.for_s)

@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from gateway.core import pacing
-from gateway.core.clock import APART_US_MAX, iso
+from gateway.core.clock import iso
 from gateway.core.policy import RATE_MILLI, Policy, to_document
 from gateway.core.programme import Zone
 from gateway.core.snapshot import Phase, Snapshot
@@ -69,7 +69,7 @@ def alarms(rooms: Iterable[LiveRoom], deliveries: Sequence[Mapping[str, Any]]) -
             f"{room.wave.id}: the clock of Redis is far from those of all processes; until one agrees, "
             "no wave opens or closes; see `gateway doctor`"
             for room in rooms
-            if room.snapshot and room.snapshot.unconfirmed_us > APART_US_MAX
+            if room.snapshot and not room.snapshot.is_confirmed
         ),
         *(
             f"{wave}: {told['dead']} dead letters; see `gateway ctl dead-letters list`"

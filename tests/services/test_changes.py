@@ -264,6 +264,16 @@ async def test_what_has_closed_stays_closed_and_no_closing_comes_back_by_itself(
     assert isinstance(await change(house, 2, message="thank you"), PolicyChange)
 
 
+async def test_no_closing_is_moved_by_a_clock_that_nobody_confirms(house: OperatorsHouse) -> None:
+    """F-19: a day ahead, "now" is tomorrow, and a wave that is open would be said to have closed."""
+    seen = house.room().current()
+    house.room().observe(replace(seen, now_us=seen.now_us + 86_400_000_000))
+    answer = await change(house, closes_at=CLOSES, confirm="wave-1")
+    assert isinstance(answer, tuple)
+    assert [each.detail for each in answer] == ["must wait: the clock of Redis is not confirmed"]
+    assert isinstance(await change(house, rate_per_s=11), PolicyChange)
+
+
 async def test_a_plan_to_close_now_says_that_it_is_for_good(house: OperatorsHouse) -> None:
     done = await change(house, closes_at="2020-04-11T16:00:00+07:00", dry_run=True)
     assert isinstance(done, PolicyChange)
