@@ -57,7 +57,7 @@ class RedisTail:
         if not seen or id_ > seen[-1][0]:
             seen.append((id_, now_s))
         old = [each for each in seen if now_s - each[1] >= age_s]
-        del seen[: len(old) - 1]
+        del seen[: max(0, len(old) - 1)]
         return "-".join(map(str, old[-1][0])) if old else None
 
     async def confirm(self, wave: Wave, verdicts: Mapping[str, bool]) -> int:

@@ -110,6 +110,22 @@ async def test_f_18_what_is_old_enough_is_told_by_our_own_clock(
     await tail.close()
 
 
+async def test_what_goes_on_arriving_gets_old_all_the_same(
+    house: House, valkey_socket: Path
+) -> None:
+    """Looked at each second while something comes each second: each is told after five."""
+    now_s = [1_000.0]
+    tail = RedisTail(f"unix://{valkey_socket}", "tail", now_s=lambda: now_s[0])
+    told = []
+    for _ in range(8):
+        house.add(1)
+        await house.deliver("recorded")
+        told.append(len(await tail.settled(house.wave, 10, 5.0)))
+        now_s[0] += 1.0
+    assert told == [0, 0, 0, 0, 0, 1, 2, 3]
+    await tail.close()
+
+
 async def test_a_stream_that_begins_anew_is_as_young_as_it_is(
     house: House, valkey_socket: Path
 ) -> None:
