@@ -213,7 +213,7 @@ class Delivery:
             raise PortUnavailableError("the store did not answer in time") from error
         if [outcome.receipt for outcome in outcomes] != [row.receipt for row in batch]:
             raise ValueError("the store answered for other rows")
-        self._doubts.committed(batch)
+        self._doubts.answered(outcomes)
         self._meter.batch(now_s() - began_s)
         return outcomes
 

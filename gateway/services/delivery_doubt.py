@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from gateway.core import delivery as rules
-from gateway.ports import IntakeEntry, PortError, StorePort
+from gateway.ports import IntakeEntry, PortError, Recording, RowOutcome, StorePort
 
 PROBE_S_MAX = 10.0  # also for a look whether a row stands
 SUSPECTS_MAX = 10_000  # the oldest are forgotten: they spoil a batch once more
@@ -49,11 +49,11 @@ class Doubts:
         alone = [[row] for row in rows if row.receipt in self._suspects]
         return [Attempt(each, len(each), self._commits) for each in (others, *alone) if each]
 
-    def committed(self, rows: Sequence[IntakeEntry]) -> None:
-        """Take in that the store has answered for these."""
-        self._commits += 1
-        for row in rows:
-            self._suspects.pop(row.receipt, None)
+    def answered(self, outcomes: Sequence[RowOutcome]) -> None:
+        """Take in what came of a batch. Refusing is no sign of life: misfits never reach the store."""
+        self._commits += any(each.recording is Recording.RECORDED for each in outcomes)
+        for each in outcomes:
+            self._suspects.pop(each.receipt, None)
 
     async def evidence(self, attempt: Attempt) -> Evidence:
         """Say what speaks for it that the rows that have failed once more are at fault, or one of them."""

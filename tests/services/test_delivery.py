@@ -460,17 +460,24 @@ def test_i_50_a_batch_that_is_never_halved_stops_all_others() -> None:
     assert stopped.group_contains(AssertionError, match="the others are recorded soon")
 
 
-def test_no_row_is_given_up_while_only_the_probe_of_a_store_answers() -> None:
+@pytest.mark.parametrize("misfits", [False, True], ids=["calm", "misfits"])
+def test_no_row_is_given_up_while_only_the_probe_of_a_store_answers(misfits: bool) -> None:
+    """Nor while it answers for rows that it need not write: those are refused without it."""
+
     async def life() -> World:
         world = World(reclaim_idle_s=20.0)
         world.store.is_probe_hollow = True
-        world.store.unanswered = lambda _: True
+        world.store.unanswered = lambda row: row.payload != b"[]"
         async with world.delivering(), world.delivering(consumer="two"):
             world.fill(WAVES[0], 20)
-            await asyncio.sleep(1_800.0)
+            for _ in range(60):
+                if misfits:
+                    world.add(WAVES[1], payload=b"[]")
+                await asyncio.sleep(30.0)
             assert not world.intake.stream(WAVES[0]).dead
+            assert bool(world.intake.stream(WAVES[1]).dead) is misfits
             world.store.unanswered = lambda _: False
-            assert await world.quiet() <= 60.0
+            assert await world.quiet() <= (180.0 if misfits else 60.0)
         return world
 
     world = virtual_time.run(life())
