@@ -154,6 +154,7 @@ async def serve(
         services = _public_services(settings, programmes, secrets, redis, rooms, pages, throttle)
         app = public_app(services, page_style, partial(page_routes, pages=pages), meter=traffic)
         lane = make_lane(services, pages, gate)
+        settle_heap()  # before anybody comes: it takes a while
         public = await _site(settings.public, app, lane, proxies)
         operators = OperatorsFile(settings.secrets.dir)
         render = partial(metrics.render, rooms)
@@ -177,7 +178,6 @@ async def serve(
             partial(watch_fleet, redis.processes, rooms, condition),
             partial(report_process, redis.processes, operations, redis.fences),
         ):
-            settle_heap()
             ready()
             await told_to_stop.wait()
             await _drain(settings, public, condition)
