@@ -131,6 +131,12 @@ def test_a_reload_is_asked_for_by_an_operator_and_done_when_it_says_so() -> None
             "GATEWAY_CTL_URL": gateway.operator_url,
             "GATEWAY_CTL_CREDENTIAL_FILE": str(gateway.credential_file),
         }
+
+        def all_are_known() -> bool:
+            status = json.loads(CliRunner().invoke(ctl, ["status", "--json"], env=environ).stdout)
+            return len(status["processes"]) + len(status["deliveries"]) == len(before)
+
+        wait_for(all_are_known, what="every process has told of itself")
         result = CliRunner().invoke(ctl, words, env=environ)
         assert result.exit_code == 0, result.output
         assert json.loads(result.stdout)["renewed"] == len(before) == 3
