@@ -45,6 +45,8 @@ def test_scripts_and_core_agree_in_every_rare_state(quick_client: redis.Redis) -
 
 
 SEEDED_BUGS = {
+    "I-9 the person is not looked for": ("redis.call('HGET', PERSONS, item.person)", "false"),
+    "I-36 any pass of a number will do": ("if not held or held.serial ~= item.serial then", "if not held then"),
     "I-10 content is not compared": ("record.content ~= item.content", "false"),
     "I-10 a spent pass is not compared": ("first.person == item.person and first.content == item.content", "true"),
     "I-11 quota read without reservations": ("- room.accepted - room.outstanding", "- room.accepted"),

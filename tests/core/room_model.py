@@ -226,14 +226,16 @@ class Model:
         if spent and spent[0] == serial:
             same = spent[2:] == (person, content)
             wanted = ("I-10", "accepted", spent[1]) if same else ("I-10", "pass-used", "")
-        elif pass_ is None or pass_.serial != serial:
+        elif pass_ is None:
             wanted = ("I-12", "pass-ended", "")
+        elif pass_.serial != serial:
+            wanted = ("I-36", "pass-ended", "")
         elif person not in pass_.tried and len(pass_.tried) >= 3:
             wanted = ("I-15", "too-many-persons", "")
         elif known and known[1] != content:
-            wanted = ("I-10", "already-registered", "")
+            wanted = ("I-9", "already-registered", "")
         elif known:
-            wanted = ("I-10", "accepted", known[0])
+            wanted = ("I-9", "accepted", known[0])
         elif self.full(now_us):
             wanted = ("I-13", "backlog-full", "")
         else:

@@ -194,6 +194,7 @@ def pause(go: Guided) -> None:
     go.change(paused=True)
     go.attend(12, PRESENT)
     go.claim_at(7)
+    go.accept_at(1, person=1, off=1)  # with another pass of the same number
     go.accept_at(2, person=1)
     go.see(go.outstanding() == {1, 6})
     go.change(paused=False)
