@@ -220,33 +220,37 @@ class Model:
         self, number: int, serial: int, told: Answer, tried: tuple[str, bytes, bytes], now_us: int
     ) -> None:
         """Judge a registration: one per pass and person, the first answer again and again."""
-        receipt, person, content = tried
-        spent, pass_ = self.spent.get(number), self.held.get(number)
-        known = self.people.get(person)
-        if spent and spent[0] == serial:
-            same = spent[2:] == (person, content)
-            wanted = ("I-10", "accepted", spent[1]) if same else ("I-10", "pass-used", "")
-        elif pass_ is None:
-            wanted = ("I-12", "pass-ended", "")
-        elif pass_.serial != serial:
-            wanted = ("I-36", "pass-ended", "")
-        elif person not in pass_.tried and len(pass_.tried) >= 3:
-            wanted = ("I-15", "too-many-persons", "")
-        elif known and known[1] != content:
-            wanted = ("I-9", "already-registered", "")
-        elif known:
-            wanted = ("I-9", "accepted", known[0])
-        elif self.full(now_us):
-            wanted = ("I-13", "backlog-full", "")
-        else:
-            wanted = ("I-13", "accepted", receipt)
+        _, person, content = tried
+        pass_ = self.held.get(number)
+        wanted = self._registration(number, serial, tried, now_us)
         self.expect(wanted[0], (told.word, told.receipt) == wanted[1:], f"{told}, not {wanted}")
-        if pass_ and pass_.serial == serial and wanted[1] not in {"pass-used", "too-many-persons"}:
+        if pass_ is None or pass_.serial != serial:
+            return
+        if wanted[1] not in {"pass-used", "too-many-persons"}:
             pass_.tried.add(person)
-        if pass_ and pass_.serial == serial and wanted[1] == "accepted":
+        if wanted[1] == "accepted":
             if person not in self.people:
                 self.queued_us.append(now_us)
             self._spend(number, wanted[2], person, content)
+
+    def _registration(
+        self, number: int, serial: int, tried: tuple[str, bytes, bytes], now_us: int
+    ) -> tuple[str, str, str]:
+        """Return the promise that decides, the answer and its receipt."""
+        receipt, person, content = tried
+        spent, pass_, known = self.spent.get(number), self.held.get(number), self.people.get(person)
+        if spent and spent[0] == serial:
+            same = spent[2:] == (person, content)
+            return ("I-10", "accepted", spent[1]) if same else ("I-10", "pass-used", "")
+        if pass_ is None or pass_.serial != serial:
+            return ("I-36" if pass_ else "I-12", "pass-ended", "")
+        if person not in pass_.tried and len(pass_.tried) >= 3:
+            return ("I-15", "too-many-persons", "")
+        if known:
+            same = known[1] == content
+            return ("I-9", "accepted", known[0]) if same else ("I-9", "already-registered", "")
+        full = self.full(now_us)
+        return ("I-13", "backlog-full", "") if full else ("I-13", "accepted", receipt)
 
     def _spend(self, number: int, receipt: str, person: bytes, content: bytes) -> None:
         if person not in self.people:

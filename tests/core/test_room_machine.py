@@ -31,7 +31,7 @@ def test_a_room_keeps_its_promises_in_every_rare_state() -> None:
 
 SEEDED_BUGS: dict[str, tuple[ModuleType, str, str]] = {
     "I-9 the person is not looked for": (passes, "earlier = registry.by_person.get(proposed.person)", "earlier = None"),
-    "I-36 any pass of a number will do": (passes, "    if held is None or held.serial != serial:\n        return Answer(\"pass-ended\")", "    if held is None:\n        return Answer(\"pass-ended\")"),
+    "I-36 any pass of a number will do": (passes, '    if held is None or held.serial != serial:\n        return Answer("pass-ended")', '    if held is None:\n        return Answer("pass-ended")'),
     "I-11 quota read without reservations": (room, "self.policy.quota - self.accepted - len(self.passes)", "self.policy.quota - self.accepted"),
     "I-12 an expired pass is kept": (room, "        del room.passes[number]\n", ""),
     "I-12 a pass is extended for ever": (passes, "held.extensions >= EXTENSIONS_MAX", "False"),

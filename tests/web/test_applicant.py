@@ -2,15 +2,17 @@
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import orjson
 import pytest
 
-from gateway.core import receipts
+from gateway.core import receipts, tickets
 from gateway.core.snapshot import Phase
+from gateway.core.tickets import sign
 from gateway.ports import (
     Accepted,
     Claimed,
@@ -26,11 +28,14 @@ from gateway.ports import (
     RoomMissingError,
     Standing,
 )
+from gateway.services import front_door
+from gateway.web import acts
 from gateway.web.applicant import Applicant
 from gateway.web.catalogue import CATALOGUE
 from gateway.web.endpoints import ENDPOINTS
 from gateway.web.listener import Site
 from gateway.web.openapi import SCHEMAS
+from tests.core.seeding import seed
 from tests.web.house import MINUTE_US, NIK, NOW_US, OPEN, VALUES, House
 from tests.web.wire import Answer, ask, request, serving, wire
 
@@ -624,3 +629,39 @@ async def test_i_31_whoever_shows_a_ticket_when_joining_gets_that_ticket(
         )
         assert (answer.status, answer.json["ticket"], answer.json["number"]) == (200, ticket, 30)
     assert "join" not in house.asked
+
+
+async def an_older_ticket_keeps_its_place(site: Site, house: House) -> None:
+    """I-28: the room was put back since, and has another epoch."""
+    ticket = sign(house.ticket_keys, house.credential(30)._replace(epoch="f" * 16))
+    answer = await place(site, ticket)
+    assert (answer.status, answer.json["number"], answer.json["ahead"]) == (200, 30, 20)
+
+
+async def a_bad_ticket_costs_no_command(site: Site, house: House) -> None:
+    """I-39."""
+    forged = house.ticket(5)[:-2] + "AA"
+    for method, path in (("POST", "pass"), ("GET", "place"), ("DELETE", "place")):
+        answer = await ask(
+            site, request(f"{WAVE}/{path}", method, Authorization=f"Bearer {forged}")
+        )
+        assert (answer.status, answer.code) == (403, "ticket-invalid")
+    assert house.asked == []
+
+
+PROMISES: dict[str, tuple[ModuleType, str, str, Callable[[Site, House], Awaitable[None]]]] = {
+    "I-28 the epoch is compared": (tickets, "credential.wave_id != wave_id:", "credential.wave_id != wave_id or credential.epoch == 'f' * 16:", an_older_ticket_keeps_its_place),
+    "I-31 the ticket that is shown is not looked at": (front_door, "if held is not None and not await self._has_ended(room, held):", "if False:", test_i_31_whoever_shows_a_ticket_when_joining_gets_that_ticket),
+    "I-39 Redis is asked before the ticket is verified": (acts, "        ticket = self._cookies.ticket_of(shown, room.wave.id)\n", "        await services.front_door._port.look(room.wave, 0)\n        ticket = self._cookies.ticket_of(shown, room.wave.id)\n", a_bad_ticket_costs_no_command),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bug", PROMISES)
+async def test_a_promise_of_tickets_is_kept_and_a_seeded_bug_breaks_it(
+    site: Site, house: House, monkeypatch: pytest.MonkeyPatch, bug: str
+) -> None:
+    module, sound, broken, proof = PROMISES[bug]
+    await proof(site, house)
+    seed(monkeypatch, module, sound, broken)
+    with pytest.raises((AssertionError, KeyError)):
+        await proof(site, house)
