@@ -165,9 +165,8 @@ class Delivery:
             work.appendleft(self._doubts.again(attempt))
         elif len(attempt.rows) > 1:
             work.extend(self._doubts.halves(attempt))
-        elif await self._doubts.is_convicted(attempt.rows[0], evidence):
-            await self._refuse(attempt.rows[0], "store-fails")
         else:
+            self._doubts.suspect(attempt.rows[0])
             self._meter.failure(Failure.ROW)
 
     async def _refuse(self, row: IntakeEntry, reason: str) -> None:

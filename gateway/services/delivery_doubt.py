@@ -1,8 +1,7 @@
 """Is it the store that fails, or what it is offered? A batch that comes back without an answer says neither.
 
 A batch that has failed several times while the store took others, or answered its probe, is halved, down to
-the row that spoils it. A row alone is at fault where it fails again although the store has written something
-in between: other rows, or the row of a probe that writes one. Everything else is an outage, and waits.
+the row that spoils it. That one waits, and comes again alone. Everything else is an outage, and waits whole.
 """
 
 import asyncio
@@ -13,7 +12,7 @@ from enum import Enum, auto
 from gateway.core import delivery as rules
 from gateway.ports import IntakeEntry, PortError, Recording, RowOutcome, StorePort
 
-PROBE_S_MAX = 10.0  # also for a look whether a row stands
+PROBE_S_MAX = 10.0
 SUSPECTS_MAX = 10_000  # the oldest are forgotten: they spoil a batch once more
 
 
@@ -21,7 +20,7 @@ class Evidence(Enum):
     """What the store has done meanwhile."""
 
     NONE = auto()  # nothing: it may be down
-    ANSWERED = auto()  # a probe that writes nothing: rows may be halved, none is given up
+    ANSWERED = auto()  # a probe that writes nothing
     WRITTEN = auto()  # other rows, or that of a probe
 
 
@@ -80,19 +79,12 @@ class Doubts:
             Attempt(half, len(half), self._commits, failures) for half in rules.halves(attempt.rows)
         ]
 
-    async def is_convicted(self, row: IntakeEntry, evidence: Evidence) -> bool:
-        """Say whether a row that has failed alone did so before, and the store has written in between.
+    def suspect(self, row: IntakeEntry) -> None:
+        """Remember a row that has failed alone: from now on it goes alone, behind the others.
 
-        One that stands in the store is not: only the answer was lost.
+        It is never given up for it: another delivery may hold it too, and have it written a moment later.
         """
-        is_known = self._suspects.pop(row.receipt, None) is not None
+        self._suspects.pop(row.receipt, None)
         if len(self._suspects) >= SUSPECTS_MAX:
             del self._suspects[next(iter(self._suspects))]
         self._suspects[row.receipt] = self._commits
-        if not (is_known and evidence is Evidence.WRITTEN and rules.given_up(row.deliveries)):
-            return False
-        try:
-            async with asyncio.timeout(PROBE_S_MAX):
-                return not await self._store.standing([row.receipt])
-        except (PortError, TimeoutError):
-            return False

@@ -147,7 +147,7 @@ async def _disk_full(world: World, fault: Fault) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        ballast.unlink()
+        ballast.unlink(missing_ok=True)  # a server that lost its folder has none
 
 
 @asynccontextmanager

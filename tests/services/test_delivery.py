@@ -50,6 +50,7 @@ async def _life(seed: int, kind: Callable[..., Delivery] = Delivery) -> World:
     world.intake.fault = lambda: rng.choice(INTAKE_FAULTS)
     await asyncio.gather(*(_kill_again_and_again(world, name, kind) for name in "ab"))
     world.store.fault = world.intake.fault = lambda: Fault.NONE
+    world.store.unanswered = lambda _: False  # it is mended
     async with world.delivering(consumer="last", kind=kind):
         await world.quiet(within_s=120)
     return world
@@ -90,7 +91,7 @@ class WholeBatchForEver(Delivery):
         work.appendleft(self._doubts.again(attempt))
 
 
-class ConvictedAtOnce(Delivery):
+class GivenUpForNoAnswer(Delivery):
     async def _put_back(self, attempt: Any, work: Any) -> None:
         if len(attempt.rows) > 1:
             work.extend(self._doubts.halves(attempt))
@@ -114,7 +115,7 @@ class OutcomesShifted(Delivery):
 
 
 SEEDED_BUGS = (
-    *(AckBeforeCommit, NewRowPerRetry, WholeBatchForEver, ConvictedAtOnce),
+    *(AckBeforeCommit, NewRowPerRetry, GivenUpForNoAnswer),
     *(GivenUpAtOnce, ForgottenRefusal, OutcomesShifted),
 )
 
@@ -442,16 +443,18 @@ async def _one_mute_row(kind: Callable[..., Delivery] = Delivery) -> World:
         world.fill(WAVES[1], 100)
         await asyncio.sleep(15.0)
         assert len(world.rows.rows) == 599, "the others are recorded soon, and those behind at once"
+        await asyncio.sleep(600.0)
+        assert not world.intake.stream(WAVES[0]).dead, "another delivery may write it at any moment"
+        world.store.unanswered = lambda _: False
         await world.quiet()
     return world
 
 
-def test_i_50_a_row_that_takes_the_answer_away_is_found_and_stands_in_the_dead_letters() -> None:
+def test_i_50_a_row_that_takes_the_answer_away_is_found_and_waits_behind_the_others() -> None:
     world = virtual_time.run(_one_mute_row())
     assert wrongs(world) == []
-    ((buried, reason),) = world.intake.stream(WAVES[0]).dead
-    assert (buried.payload, buried.deliveries, reason) == (b'{"name":"secret"}', 5, "store-fails")
-    assert world.meter.failures[Failure.ROW] >= 5
+    assert len(world.rows.rows) == 600
+    assert 5 <= world.meter.failures[Failure.ROW] <= 30, "every half minute, and not more often"
 
 
 def test_i_50_a_batch_that_is_never_halved_stops_all_others() -> None:
