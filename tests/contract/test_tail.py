@@ -90,58 +90,66 @@ async def test_what_is_recorded_is_kept_until_it_was_read_back(house: House) -> 
     assert (await house.rooms.tick(house.wave, [])).recorded == 2
 
 
-async def test_f_18_what_is_old_enough_is_told_by_our_own_clock(
-    house: House, valkey_socket: Path
-) -> None:
+@dataclass
+class Aging:
+    """A tail by a clock of its own, and the house it belongs to."""
+
+    house: House
+    tail: RedisTail
+    now_s: float = 1_000.0
+
+    async def count(self) -> int:
+        return len(await self.tail.settled(self.house.wave, 10, 5.0))
+
+    async def record_one(self) -> None:
+        self.house.add(1)
+        await self.house.deliver("recorded")
+
+    def keep_one_ahead_of_the_clock(self) -> None:
+        self.house.server.xadd(self.house.key("settled"), {"receipt": "R0"}, id=f"{2**42}-0")
+
+
+@pytest.fixture
+async def aging(house: House, valkey_socket: Path) -> AsyncIterator[Aging]:
+    made: list[Aging] = []
+    tail = RedisTail(f"unix://{valkey_socket}", "tail", now_s=lambda: made[0].now_s)
+    made.append(Aging(house, tail))
+    yield made[0]
+    await tail.close()
+
+
+async def test_f_18_what_is_old_enough_is_told_by_our_own_clock(aging: Aging) -> None:
     """Redis may be set back by an hour: its ids go on from where they were, ahead of its clock."""
-    now_s = [1_000.0]
-    tail = RedisTail(f"unix://{valkey_socket}", "tail", now_s=lambda: now_s[0])
-    house.server.xadd(house.key("settled"), {"receipt": "R0"}, id=f"{2**42}-0")
-    house.add(1)
-    await house.deliver("recorded")
+    aging.keep_one_ahead_of_the_clock()
+    await aging.record_one()
     told = []
     for step_s in (0.0, 4.9, 0.1, 5.0):
-        now_s[0] += step_s
-        if now_s[0] == 1_005.0:  # 5 s after the first look: what comes now is not old enough
-            house.add(1)
-            await house.deliver("recorded")
-        told.append(len(await tail.settled(house.wave, 10, 5.0)))
+        aging.now_s += step_s
+        if aging.now_s == 1_005.0:  # 5 s after the first look: what comes now is not old enough
+            await aging.record_one()
+        told.append(await aging.count())
     assert told == [0, 0, 2, 3]
-    await tail.close()
 
 
-async def test_what_goes_on_arriving_gets_old_all_the_same(
-    house: House, valkey_socket: Path
-) -> None:
+async def test_what_goes_on_arriving_gets_old_all_the_same(aging: Aging) -> None:
     """Looked at each second while something comes each second: each is told after five."""
-    now_s = [1_000.0]
-    tail = RedisTail(f"unix://{valkey_socket}", "tail", now_s=lambda: now_s[0])
     told = []
     for _ in range(8):
-        house.add(1)
-        await house.deliver("recorded")
-        told.append(len(await tail.settled(house.wave, 10, 5.0)))
-        now_s[0] += 1.0
+        await aging.record_one()
+        told.append(await aging.count())
+        aging.now_s += 1.0
     assert told == [0, 0, 0, 0, 0, 1, 2, 3]
-    await tail.close()
 
 
-async def test_a_stream_that_begins_anew_is_as_young_as_it_is(
-    house: House, valkey_socket: Path
-) -> None:
-    now_s = [1_000.0]
-    tail = RedisTail(f"unix://{valkey_socket}", "tail", now_s=lambda: now_s[0])
-    house.server.xadd(house.key("settled"), {"receipt": "R0"}, id=f"{2**42}-0")
-    told = []
-    for step_s in (0.0, 5.0, 5.0):
-        now_s[0] += step_s
-        told.append(len(await tail.settled(house.wave, 10, 5.0)))
-        if step_s == 0.0:
-            house.server.delete(house.key("settled"))
-            house.add(1)
-            await house.deliver("recorded")
+async def test_a_stream_that_begins_anew_is_as_young_as_it_is(aging: Aging) -> None:
+    aging.keep_one_ahead_of_the_clock()
+    told = [await aging.count()]
+    aging.house.server.delete(aging.house.key("settled"))
+    await aging.record_one()
+    for _ in range(2):
+        aging.now_s += 5.0
+        told.append(await aging.count())
     assert told == [0, 0, 1]
-    await tail.close()
 
 
 async def test_duplicates_and_refusals_are_not_read_back(house: House) -> None:
