@@ -13,7 +13,7 @@ class Failure(StrEnum):
     INTAKE = "intake"  # not read, or not settled
     STORE = "store"  # down or late: the batch is tried again
     BATCH = "batch"  # raised for a reason of its own: the batch is split
-    ROW = "row"  # one row was refused: tried again, or given up
+    ROW = "row"  # one row was refused, or took the answer away: it is tried again
 
 
 class DeliveryMeter(Protocol):
